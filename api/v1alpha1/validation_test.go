@@ -1,0 +1,100 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+func webhook(fields string) string { return "kind: Webhook\nspec: {url: hook" + fields + "}" }
+
+func webhookAt(url string) string { return fmt.Sprintf("kind: Webhook\nspec: {url: %q}", url) }
+
+func ruleAt(url string) string {
+	return fmt.Sprintf("kind: Rule\nspec: {trigger: {type: core.st2.webhook, parameters: {url: %q}}}", url)
+}
+
+func rule(fields string) string { return "kind: Rule\nspec: {trigger: {type: mypack.mytrigger}" + fields + "}" }
+
+// badURLs are refused for Webhooks and Rules alike.
+var badURLs = map[string]string{
+	"a segment ..":          "a/../b",
+	"a segment .":           "./a",
+	"an encoded slash":      "a%2fb",
+	"an inner double slash": "a//b",
+	"a blank":               "a b",
+	"a query":               "a?b",
+	"another alphabet":      "żółw",
+	"nothing but slashes":   "//",
+}
+
+var _ = Describe("What the API server takes", func() {
+	DescribeTable("it takes", func(ctx context.Context, manifest string) {
+		ExpectAccepted(ctx, manifest)
+	},
+		Entry("a Webhook with nothing but a url", webhookAt("github/pr")),
+		Entry("outer slashes around a url", webhookAt("/with/mixed/slash/")),
+		Entry("a url of all characters that may be in one", webhookAt("A.b_c~d-1/...")),
+		Entry("two ways to be admitted", webhook(", auth: [{tokens: {}}, {anonymous: {}}]")),
+		Entry("tokens of a Secret", webhook(", auth: [{tokens: {secretRef: {name: mine}}}]")),
+		Entry("namespaces by selector", webhook(", allowedRules: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}")),
+		Entry("limits and history", webhook(", limits: {maxBodySize: 2Mi}, history: {record: Event, succeeded: 0, failed: 1000, ttl: 1h30m, payload: Omit}")),
+		Entry("any JSON Schema", webhook(", payloadSchema: {type: object, properties: {a: {type: string}}}")),
+		Entry("a Rule of any trigger", rule("")),
+		Entry("a Rule that registers a webhook", ruleAt("/github/pr/")),
+		Entry("criteria with any pattern", rule(", criteria: {trigger.a: {type: eq, pattern: 1}, 'trigger.a#2': {type: contains, pattern: [x]}, trigger.b: {type: exists}}")),
+		Entry("a TriggerType", "kind: TriggerType\nspec: {type: my_pack.PR_merged, payloadSchema: {type: object}}"),
+		Entry("a request to dispatch", "kind: TriggerInstance\nspec: {trigger: {type: mypack.mytrigger}, payload: '{}'}"),
+	)
+
+	DescribeTable("it refuses", func(ctx context.Context, manifest, why string) {
+		ExpectRefused(ctx, manifest, why)
+	},
+		Entry("an unknown field", webhook(", colour: red"), `unknown field "spec.colour"`),
+		Entry("an unknown field of a Rule", rule(", when: [x]"), `unknown field "spec.when"`),
+		Entry("a wrong type", webhook(", suspend: 5"), "spec.suspend"),
+		Entry("a Webhook without a url", "kind: Webhook\nspec: {}", "spec.url: Required value"),
+		Entry("an empty list of ways in", webhook(", auth: []"), "spec.auth: Invalid value"),
+		Entry("a way in that is none", webhook(", auth: [{}]"), "each entry has exactly one of tokens, anonymous"),
+		Entry("a way in that is two", webhook(", auth: [{tokens: {}, anonymous: {}}]"), "each entry has exactly one of tokens, anonymous"),
+		Entry("both a Secret and a selector", webhook(", auth: [{tokens: {secretRef: {name: a}, secretSelector: {}}}]"), "at most one of secretRef, secretSelector"),
+		Entry("17 ways in", webhook(", auth: ["+strings.Repeat("{tokens: {}},", 17)+"]"), "must have at most 16 items"),
+		Entry("a selector that is not asked for", webhook(", allowedRules: {namespaces: {from: All, selector: {}}}"), "selector is needed with from: Selector, and only there"),
+		Entry("a selector that is missing", webhook(", allowedRules: {namespaces: {from: Selector}}"), "selector is needed with from: Selector, and only there"),
+		Entry("a body of no size", webhook(", limits: {maxBodySize: 0}"), "a quantity above 0 and at most 7Mi"),
+		Entry("a body of any size", webhook(", limits: {maxBodySize: 8Mi}"), "a quantity above 0 and at most 7Mi"),
+		Entry("a history that forgets at once", webhook(", history: {ttl: 30s}"), "spec.history.ttl: at least 1m"),
+		Entry("a time without a unit", webhook(", history: {ttl: '90'}"), "spec.history.ttl"),
+		Entry("a history without failures", webhook(", history: {failed: 0}"), "spec.history.failed"),
+		Entry("an endless history", webhook(", history: {succeeded: 1001}"), "spec.history.succeeded"),
+		Entry("a long url", webhookAt(strings.Repeat("a", 201)), "Too long: may not be more than 200"),
+		Entry("a long name", "kind: Webhook\nmetadata: {name: "+strings.Repeat("a", 64)+"}\nspec: {url: a}", "a Webhook's name has at most 63 characters"),
+		Entry("a webhook trigger without its url", "kind: Rule\nspec: {trigger: {type: core.st2.webhook}}", "spec.trigger.parameters.url: core.st2.webhook needs the url"),
+		Entry("a long url of a Rule", ruleAt(strings.Repeat("a", 201)), "at most 200 characters"),
+		Entry("a criterion without its operator", rule(", criteria: {trigger.a: {pattern: 1}}"), "type: Required value"),
+		Entry("a criterion without a key", rule(", criteria: {'': {type: exists}}"), "a key is a path of 1 to 512 characters"),
+		Entry("a trigger instance with a status of its own", "kind: TriggerInstance\nspec: {trigger: {type: a.b}}\nstatus: {phase: Processed}", "a trigger instance has a status only with spec.deliveryID"),
+	)
+
+	for name, url := range badURLs {
+		It("refuses in a url "+name, func(ctx context.Context) {
+			ExpectRefused(ctx, webhookAt(url), "spec.url: write segments of letters, digits")
+			ExpectRefused(ctx, ruleAt(url), "spec.trigger.parameters.url: write segments of letters, digits")
+		})
+	}
+
+	It("keeps a record as it is", func(ctx context.Context) {
+		o := ExpectAccepted(ctx, "kind: TriggerInstance\nspec: {trigger: {type: a.b}, deliveryID: d}\nstatus: {phase: Processed}")
+		o.Object["spec"].(map[string]any)["payload"] = "{}"
+		Expect(admin.Update(ctx, o)).To(MatchError(ContainSubstring("immutable once spec.deliveryID is set")))
+	})
+
+	It("keeps a trigger type's name as it is", func(ctx context.Context) {
+		o := ExpectAccepted(ctx, "kind: TriggerType\nspec: {type: a.b}")
+		o.Object["spec"].(map[string]any)["type"] = "a.c"
+		Expect(admin.Update(ctx, o)).To(MatchError(ContainSubstring("spec.type: immutable")))
+	})
+})
