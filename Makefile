@@ -1,0 +1,112 @@
+# Everything that is done with this repository. "make" alone lists it.
+
+IMG        ?= hookstorm/hookstorm:latest
+TEST_FLAGS ?=
+BIN        := bin
+
+CONTROLLER_GEN := go tool -modfile=hack/tools/controller-gen/go.mod controller-gen
+GOLANGCI_LINT  := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
+CONTROLPLANE   := go run -C hack/controlplane .
+
+# What generate and manifests write.
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go config/crd/bases config/rbac/role.yaml
+
+# The control plane's binaries that tests need; the controller manager, which they do not, takes the longest to build.
+TEST_BINARIES := etcd kube-apiserver kubectl
+
+# Lists each package with what its tests import, and the patterns that tell ginkgo suites and tests with a control plane.
+PACKAGES     := go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
+GINKGO       := onsi.ginkgo
+NEED_CLUSTER := hookstorm.hack.cluster|hookstorm.test.e2e
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # each of the Go commands already uses all processors
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+##@ Help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*##"; print "Usage: make <target>"} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*##/ {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Develop
+
+.PHONY: run
+run: build ## Run HookStorm on 127.0.0.1:9101, on a control plane of its own or on the cluster of KUBECONFIG
+	@go build -o $(BIN)/run ./hack/run
+	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(if $(KUBECONFIG),kubectl)) && export KUBEBUILDER_ASSETS && exec $(BIN)/run
+
+.PHONY: generate
+generate: ## Generate the deep copies from the API types
+	$(CONTROLLER_GEN) object paths=./api/...
+
+.PHONY: manifests
+manifests: ## Generate the CRDs from the API types, and HookStorm's role from the reconcilers' markers
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=hookstorm-manager paths=./... output:rbac:dir=config/rbac
+
+.PHONY: fmt
+fmt: ## Format the code as lint wants it
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: lint
+lint: ## Run the linters, which also hold the import table
+	$(GOLANGCI_LINT) run
+
+.PHONY: verify
+verify: generate manifests ## Regenerate, and fail if the tree held anything else
+	@git diff --exit-code -- $(GENERATED)
+	@untracked=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
+	if [ -n "$$untracked" ]; then echo "generated, but not in git: $$untracked" >&2; exit 1; fi
+
+##@ Test
+
+.PHONY: test
+test: build ## Run all tests on a real API server, with the race detector
+	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; \
+	plain=$$($(PACKAGES) | awk '!/$(GINKGO)/ {print $$1}'); \
+	suites=$$($(PACKAGES) | awk '/$(GINKGO)/ {print $$1}'); \
+	set -x; \
+	go test -race -shuffle=on $(TEST_FLAGS) $$plain; \
+	if [ -n "$$suites" ]; then go test -race $(TEST_FLAGS) $$suites -ginkgo.randomize-all; fi
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane
+	@packages=$$($(PACKAGES) | awk '!/$(NEED_CLUSTER)/ {print $$1}'); set -x; \
+	go test -race -shuffle=on $(TEST_FLAGS) $$packages
+
+.PHONY: soak
+soak: build ## Run the long tests: kills, restarts and queues for hours
+	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; set -x; \
+	HOOKSTORM_SOAK=1 go test -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/...
+
+.PHONY: bench
+bench: build ## Measure, print a table and write bench.json
+	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; set -x; \
+	go run ./test/bench
+
+##@ Build and install
+
+.PHONY: build
+build: ## Build the manager, bin/hookstorm
+	go build -o $(BIN)/hookstorm .
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, and print their directory
+	@$(CONTROLPLANE)
+
+.PHONY: install
+install: ## Install the CRDs in the cluster that kubectl uses
+	kubectl apply --server-side -k config/crd
+	kubectl wait --for=condition=Established -f config/crd/bases
+
+.PHONY: deploy
+deploy: install ## Install all of HookStorm in the cluster that kubectl uses, with the image IMG
+	kubectl kustomize config/default | sed 's|image: hookstorm/hookstorm:latest|image: $(IMG)|' | kubectl apply --server-side -f -
