@@ -1,0 +1,166 @@
+package webhookserver
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// withheld are the headers, in canonical form, that never become part of a payload: credentials, the trace tag, which
+// travels beside it, and the signatures of the providers that HookStorm knows. Credentials are gone from the request
+// already; they are named here so that no change there lets one through.
+var withheld = map[string]bool{
+	"Authorization":       true,
+	"Cookie":              true,
+	"Proxy-Authorization": true,
+	"St2-Api-Key":         true,
+	"St2-Trace-Tag":       true,
+	"X-Auth-Token":        true,
+
+	"Sentry-Hook-Signature":        true,
+	"Stripe-Signature":             true,
+	"Svix-Signature":               true,
+	"Webhook-Signature":            true,
+	"X-Forgejo-Signature":          true,
+	"X-Gitea-Signature":            true,
+	"X-Gitlab-Token":               true,
+	"X-Gogs-Signature":             true,
+	"X-Grafana-Alerting-Signature": true,
+	"X-Hub-Signature":              true,
+	"X-Hub-Signature-256":          true,
+	"X-Pagerduty-Signature":        true,
+	"X-Shopify-Hmac-Sha256":        true,
+	"X-Slack-Signature":            true,
+	"X-Twilio-Signature":           true,
+}
+
+// field is one header; its name consists of token characters, none of which JSON escapes.
+type field struct{ name, value string }
+
+// usualHeaders is how many headers most requests have at most.
+const usualHeaders = 24
+
+// customPayload is what a custom webhook dispatches: the headers, the same in lower case, and the body as it is.
+func (x *exchange) customPayload() []byte {
+	var buffer [usualHeaders]field
+	headers := append(buffer[:0],
+		field{"Content-Length", strconv.Itoa(len(x.body))}, field{"Host", x.r.Host}, field{"X-Request-Id", x.requestID})
+	headers = appendFields(headers, x.r.Header)
+	slices.SortFunc(headers, func(a, b field) int { return cmp.Compare(a.name, b.name) })
+
+	size := len(x.document) + len(`{"headers":{},"headers_lower":{},"body":}`)
+	for _, f := range headers {
+		size += 2 * (len(f.name) + len(f.value) + len(`"":"",`))
+	}
+	payload := make([]byte, 0, size)
+	payload = append(payload, `{"headers":{`...)
+	payload = appendHeaders(payload, headers, titleCase)
+	payload = append(payload, `},"headers_lower":{`...)
+	payload = appendHeaders(payload, headers, lowerCase)
+	payload = append(payload, `},"body":`...)
+	payload = append(payload, x.document...)
+	return append(payload, '}')
+}
+
+// appendFields adds what a payload shows of a request's headers. Names with an underscore are left out, as StackStorm's
+// server does: WSGI cannot tell them from those with a hyphen, which would let X_Real_Ip pass for X-Real-Ip.
+func appendFields(fields []field, header http.Header) []field {
+	for name, values := range header {
+		if withheld[name] || name == "Content-Length" || name == "X-Request-Id" || strings.Contains(name, "_") {
+			continue
+		}
+		value := values[0]
+		if len(values) > 1 {
+			value = strings.Join(values, ",")
+		}
+		fields = append(fields, field{name, value})
+	}
+	return fields
+}
+
+func appendHeaders(b []byte, headers []field, spell func(b []byte, name string) []byte) []byte {
+	for i, f := range headers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = spell(b, f.name)
+		b = append(b, '"', ':')
+		b = appendString(b, f.value)
+	}
+	return b
+}
+
+// titleCase spells a header's name as StackStorm shows it: an upper-case letter after everything that is no letter, after
+// digits too.
+func titleCase(b []byte, name string) []byte {
+	start := true
+	for _, c := range []byte(name) {
+		lower := c | 0x20
+		letter := 'a' <= lower && lower <= 'z'
+		switch {
+		case !letter:
+			b = append(b, c)
+		case start:
+			b = append(b, lower-0x20)
+		default:
+			b = append(b, lower)
+		}
+		start = !letter
+	}
+	return b
+}
+
+func lowerCase(b []byte, name string) []byte {
+	for _, c := range []byte(name) {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// appendString appends text as a JSON string. Bytes that are no UTF-8 are taken for Latin-1, as HTTP once said.
+func appendString(b []byte, text string) []byte {
+	if plain(text) {
+		b = append(b, '"')
+		b = append(b, text...)
+		return append(b, '"')
+	}
+	if !utf8.ValidString(text) {
+		runes := make([]rune, len(text))
+		for i, c := range []byte(text) {
+			runes[i] = rune(c)
+		}
+		text = string(runes)
+	}
+	// A string can always be encoded.
+	quoted, _ := json.Marshal(text)
+	return append(b, quoted...)
+}
+
+// plain says that text is its own JSON but for the quotes.
+func plain(text string) bool {
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// cut returns at most the first size bytes of text, and whole characters of it.
+func cut(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	for size > 0 && !utf8.RuneStart(text[size]) {
+		size--
+	}
+	return text[:size]
+}

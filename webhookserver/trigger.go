@@ -1,0 +1,129 @@
+package webhookserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
+)
+
+// The lengths that a TriggerInstance has room for, in characters.
+const (
+	longestTrigger   = 253
+	longestTraceTag  = 1024
+	longestViolation = 512
+)
+
+// makeDelivery turns the body into a delivery: of the webhook's own trigger, or of the one that the body names.
+func (x *exchange) makeDelivery() *refusal {
+	now := x.now()
+	x.delivery = delivery.Delivery{
+		ID:          x.ids.next(now),
+		Namespace:   x.route.Namespace,
+		Webhook:     x.route.Name,
+		URL:         x.route.URL,
+		Trigger:     x.route.trigger,
+		Parameters:  x.route.parameters,
+		TraceTag:    x.traceTag(),
+		Sender:      sender(x.r),
+		Received:    now,
+		RuleVersion: x.table.ruleVersion,
+	}
+	if x.route.Generic {
+		return x.readTrigger()
+	}
+	x.delivery.Payload = x.customPayload()
+	return nil
+}
+
+func (x *exchange) traceTag() string {
+	tag := x.r.Header.Get("St2-Trace-Tag")
+	if tag == "" {
+		return newTraceTag(x.route.URL)
+	}
+	return cut(strings.ToValidUTF8(tag, "\uFFFD"), longestTraceTag)
+}
+
+// readTrigger takes the trigger and its payload out of the body of a generic webhook.
+func (x *exchange) readTrigger() *refusal {
+	if x.document[0] != '{' {
+		return invalid("InvalidBody", "Webhook body needs to be an object, got: array")
+	}
+	// A map, because a struct's members would also match names that differ in case.
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(x.document, &members); err != nil {
+		return notDecoded(err)
+	}
+	trigger, refused := triggerName(members["trigger"])
+	if refused != nil {
+		return refused
+	}
+	payload := members["payload"]
+	if string(payload) == "null" {
+		payload = nil
+	}
+	if len(payload) > 0 && payload[0] != '{' {
+		value, err := parse(payload)
+		if err != nil {
+			return notDecoded(err)
+		}
+		return notDispatched(trigger, repr(value)+" is not of type 'object'")
+	}
+	x.delivery.Trigger, x.delivery.Payload = trigger, payload
+	return nil
+}
+
+func triggerName(member json.RawMessage) (string, *refusal) {
+	if len(member) == 0 || string(member) == "null" {
+		return "", invalid("InvalidBody", "Trigger not specified.")
+	}
+	var name string
+	if err := json.Unmarshal(member, &name); err != nil {
+		return "", invalid("InvalidBody", "Trigger needs to be a string.")
+	}
+	switch {
+	case name == "":
+		return "", invalid("InvalidBody", "Trigger not specified.")
+	case name == webhookTrigger:
+		return "", invalid("InvalidBody", "Trigger "+webhookTrigger+" comes from webhooks only: post to the webhook itself.")
+	case utf8.RuneCountInString(name) > longestTrigger:
+		return "", invalid("InvalidBody", fmt.Sprintf("Trigger is too long: at most %d characters.", longestTrigger))
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "", invalid("InvalidBody", "Trigger has control characters.")
+	}
+	return name, nil
+}
+
+// notDispatched is StackStorm's answer to a payload that does not fit its trigger, but for the payload, which it repeats.
+func notDispatched(trigger, why string) *refusal {
+	return invalid("SchemaViolation", fmt.Sprintf(
+		"Trigger payload validation failed and validation is enabled, not dispatching a trigger %q: %s", trigger, why))
+}
+
+// checkSchema refuses what violates its schema, or records the violation where it is only audited.
+func (x *exchange) checkSchema() *refusal {
+	violation := x.violation()
+	switch {
+	case violation == "":
+		return nil
+	case x.route.Audit:
+		x.delivery.Violation = cut(violation, longestViolation)
+		return nil
+	}
+	return notDispatched(x.delivery.Trigger, violation)
+}
+
+// violation says how the payload of a generic webhook, or the body of a custom one, violates its schema.
+func (x *exchange) violation() string {
+	if !x.route.Generic {
+		return x.route.Schema.violation(x.document)
+	}
+	schema, described := x.route.TriggerSchemas[x.delivery.Trigger]
+	if !described && x.route.KnownTriggers != nil && !x.route.KnownTriggers[x.delivery.Trigger] {
+		return fmt.Sprintf("Trigger type with reference %q doesn't exist", x.delivery.Trigger)
+	}
+	return schema.violation(x.delivery.Payload)
+}
