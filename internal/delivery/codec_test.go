@@ -1,0 +1,117 @@
+package delivery
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// full is a delivery with every field set.
+func full() Delivery {
+	return Delivery{
+		ID:          "01jd9k3v6n8q2r4t6w8y0abcde",
+		Namespace:   "ci",
+		Webhook:     "github-pr",
+		URL:         "github/pr",
+		Trigger:     "core.st2.webhook",
+		Parameters:  map[string]string{"url": "github/pr"},
+		TraceTag:    "trace-1",
+		Sender:      "192.0.2.7",
+		Received:    time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
+		RuleVersion: 42,
+		Violation:   "/body: missing property \"x\"",
+		Payload:     []byte(`{"body":{"text":"é\u0000\n"},"headers":{}}`),
+	}
+}
+
+// encode returns the encoding of deliveries, one after the other.
+func encode(t testing.TB, ds ...Delivery) []byte {
+	t.Helper()
+	var b []byte
+	for _, d := range ds {
+		var err error
+		if b, err = d.Append(b); err != nil {
+			t.Fatalf("encoding: %v", err)
+		}
+	}
+	return b
+}
+
+func TestWhatIsEncodedIsDecoded(t *testing.T) {
+	noPayload := full()
+	noPayload.Payload = nil
+	longPayload := full()
+	longPayload.Payload = bytes.Repeat([]byte("1"), 300)
+	want := []Delivery{full(), noPayload, {}, longPayload}
+	var got []Delivery
+	for b := encode(t, want...); len(b) > 0; {
+		d, rest, err := Decode(b)
+		if err != nil {
+			t.Fatalf("decoding delivery %d: %v", len(got), err)
+		}
+		if len(d.Payload) == 0 {
+			d.Payload = nil
+		}
+		got, b = append(got, d), rest
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("decoded (-want +got):\n%s", diff)
+	}
+}
+
+func TestAppendKeepsWhatIsThere(t *testing.T) {
+	d := full()
+	b, err := d.Append([]byte("before"))
+	if err != nil {
+		t.Fatalf("encoding: %v", err)
+	}
+	if want := append([]byte("before"), encode(t, d)...); !bytes.Equal(b, want) {
+		t.Errorf("appended %q, want %q", b, want)
+	}
+}
+
+func TestATruncatedDeliveryIsAnError(t *testing.T) {
+	b := encode(t, full())
+	for n := range len(b) {
+		if _, _, err := Decode(b[:n]); err == nil {
+			t.Errorf("the first %d of %d bytes are decoded", n, len(b))
+		}
+	}
+}
+
+func TestFieldsOfALaterVersionAreIgnored(t *testing.T) {
+	const fields = `{"id":"x","later":{"a":1}}`
+	b := append([]byte{byte(len(fields))}, fields...)
+	d, rest, err := Decode(append(b, 1, '7', 'r'))
+	if err != nil {
+		t.Fatalf("decoding: %v", err)
+	}
+	if diff := cmp.Diff(Delivery{ID: "x", Payload: []byte("7")}, d); diff != "" || string(rest) != "r" {
+		t.Errorf("rest %q, decoded (-want +got):\n%s", rest, diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(f, full()))
+	f.Add(encode(f, full(), Delivery{}))
+	f.Add([]byte{})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, rest, err := Decode(b)
+		if err != nil {
+			return
+		}
+		if len(rest) >= len(b) {
+			t.Fatalf("decoding took nothing of %d bytes", len(b))
+		}
+		again, _, err := Decode(encode(t, d))
+		if err != nil {
+			t.Fatalf("decoding again: %v", err)
+		}
+		if diff := cmp.Diff(d, again); diff != "" {
+			t.Errorf("decoded again (-first +second):\n%s", diff)
+		}
+	})
+}

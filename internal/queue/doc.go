@@ -1,0 +1,21 @@
+// Package queue stores accepted deliveries until they are processed. It owns the embedded NATS JetStream server, its data
+// directory and the packing of deliveries into messages; it is the only importer of NATS. It knows neither HTTP, nor rules,
+// nor Kubernetes: who publishes and who processes is decided elsewhere.
+//
+// Publish returns nil only after the pack that holds the delivery is fsynced, so what it acknowledged survives a kill and a
+// power loss. While a commit is under way what arrives waits, and then goes into one pack for each namespace: the cost of
+// an fsync is shared by all who wait for it, and a delivery alone waits for nothing.
+//
+// Receive hands out what is stored, namespaces in turn, out of a window that is read ahead, and Message.Done says that a
+// delivery is processed. A pack is acknowledged when all its deliveries are done, and removed from the disk later. Between
+// Open and Close each delivery is handed out once. After a clean Close exactly what was not done is handed out again, at
+// the next Open at once; after a kill that is joined by what was processed last: deliveries arrive at least once. No order is
+// promised, though the deliveries of one namespace are handed out in the order in which they were stored.
+//
+// A pack that cannot be decoded is moved aside, into the directory "undecodable" of the data directory, and logged as an
+// error; the others are not held up.
+//
+// All exported functions and methods may be called from any goroutine. A Queue has three goroutines of its own beside those
+// of the server: the committer (commit.go), the reader (read.go) and the upkeep (upkeep.go). Close stops them in this order,
+// then the server, then gives the directory back.
+package queue

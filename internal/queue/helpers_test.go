@@ -1,0 +1,159 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// silence is how long a test waits for what must not happen.
+const silence = 100 * time.Millisecond
+
+// openIn opens a queue in dir and closes it after the test.
+func openIn(t testing.TB, dir string) *Queue {
+	t.Helper()
+	return openWith(t, Options{Dir: dir})
+}
+
+// openWith opens a queue and closes it after the test.
+func openWith(t testing.TB, o Options) *Queue {
+	t.Helper()
+	if tt, ok := t.(*testing.T); ok {
+		o.Log = testr.New(tt)
+	}
+	q, err := Open(context.Background(), o)
+	if err != nil {
+		t.Fatalf("opening the queue: %v", err)
+	}
+	t.Cleanup(func() { closeQueue(t, q) })
+	return q
+}
+
+// closeQueue closes q cleanly.
+func closeQueue(t testing.TB, q *Queue) {
+	t.Helper()
+	if err := q.Close(); err != nil {
+		t.Errorf("closing the queue: %v", err)
+	}
+}
+
+// idOf is the id of the n-th delivery of a namespace; ids sort by n.
+func idOf(namespace string, n int) string { return fmt.Sprintf("%s-%06d", namespace, n) }
+
+// numbered is the n-th delivery of a namespace.
+func numbered(namespace string, n int) delivery.Delivery { return sized(namespace, n, 16) }
+
+// sized is the n-th delivery of a namespace with a payload of a JSON string of so many characters.
+func sized(namespace string, n, size int) delivery.Delivery {
+	return delivery.Delivery{
+		ID:         idOf(namespace, n),
+		Namespace:  namespace,
+		Webhook:    "sample",
+		URL:        "sample/hook",
+		Trigger:    "core.st2.webhook",
+		Parameters: map[string]string{"url": "sample/hook"},
+		Received:   time.Unix(int64(n), 0).UTC(),
+		Payload:    append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, size)...), '"'),
+	}
+}
+
+// publish stores deliveries from..to-1 of a namespace, one after the other.
+func publish(t testing.TB, q *Queue, namespace string, from, to int) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		if err := q.Publish(t.Context(), numbered(namespace, n)); err != nil {
+			t.Fatalf("publishing: %v", err)
+		}
+	}
+}
+
+// receive returns the next n messages.
+func receive(t testing.TB, q *Queue, n int) []*Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var ms []*Message
+	for range n {
+		m, err := q.Receive(ctx)
+		if err != nil {
+			t.Fatalf("receiving message %d of %d: %v", len(ms)+1, n, err)
+		}
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+// tryReceive returns the next message, or nil when there is none for a while.
+func tryReceive(t testing.TB, q *Queue) *Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), silence)
+	defer cancel()
+	m, err := q.Receive(ctx)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("receiving: %v", err)
+	}
+	return m
+}
+
+// expectNothing fails the test when the queue hands out anything.
+func expectNothing(t testing.TB, q *Queue) {
+	t.Helper()
+	if m := tryReceive(t, q); m != nil {
+		t.Fatalf("received %s, want nothing", m.Delivery.ID)
+	}
+}
+
+// done marks messages as processed.
+func done(ms ...*Message) {
+	for _, m := range ms {
+		m.Done()
+	}
+}
+
+// ids returns the ids of messages, in order.
+func ids(ms []*Message) []string {
+	var ids []string
+	for _, m := range ms {
+		ids = append(ids, m.Delivery.ID)
+	}
+	return ids
+}
+
+// idsOf returns the ids from..to-1 of a namespace.
+func idsOf(namespace string, from, to int) []string {
+	var ids []string
+	for n := from; n < to; n++ {
+		ids = append(ids, idOf(namespace, n))
+	}
+	return ids
+}
+
+// eventually polls until check returns an empty text, and fails the test with the last text after patience.
+func eventually(t testing.TB, check func() string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		wrong := check()
+		if wrong == "" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("still after %s: %s", patience, wrong)
+		}
+	}
+}

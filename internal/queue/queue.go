@@ -1,0 +1,167 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/gofrs/flock"
+)
+
+// What a caller may branch on. ErrFull, ErrTooLarge and ErrBusy mean that the delivery is not stored.
+var (
+	// ErrLocked says that the data directory is in use by another queue.
+	ErrLocked = errors.New("the queue's directory is locked")
+	// ErrFull says that the queue, or the namespace's share of it, is full of deliveries that are not processed yet.
+	ErrFull = errors.New("the queue is full")
+	// ErrTooLarge says that the delivery is larger than a message may be.
+	ErrTooLarge = errors.New("the delivery is too large for the queue")
+	// ErrBusy says that too many deliveries wait to be stored.
+	ErrBusy = errors.New("too many deliveries wait to be stored")
+	// ErrClosed says that the queue was closed.
+	ErrClosed = errors.New("the queue is closed")
+)
+
+// Options say where a queue stores deliveries and how many.
+type Options struct {
+	// Dir is the data directory; it is made if need be. Required.
+	Dir string
+	// MaxBytes bounds what is stored. Zero means 6 GiB, or less when the disk has less room (see defaultMaxBytes).
+	MaxBytes int64
+	// Log receives what cannot be returned to a caller.
+	Log logr.Logger
+}
+
+// Queue is an open queue. Its methods may be called from any goroutine.
+type Queue struct {
+	log     logr.Logger
+	dir     string
+	lock    *flock.Flock
+	engine  *engine
+	entries entryPool
+	shares  *shares
+	line    *line
+	window  *window
+	closing sync.Once
+	closed  chan struct{} // closed by Close, first of all
+	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
+
+	committer, reader, upkeeper worker
+}
+
+// Open opens the queue in o.Dir and hands out at once what was not processed when it was closed or killed. The caller must
+// Close it. It fails with ErrLocked when another queue has the directory open; ctx bounds the opening only.
+func Open(ctx context.Context, o Options) (*Queue, error) {
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e, err := openEngine(ctx, o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
+	}
+	q := &Queue{
+		log:    o.Log,
+		dir:    o.Dir,
+		lock:   lock,
+		engine: e,
+		shares: newShares(e.maxBytes/namespaceFraction, e.found),
+		line:   newLine(),
+		window: newWindow(),
+		closed: make(chan struct{}),
+	}
+	q.committer.start(q.commitWaiting)
+	q.reader.start(q.readAhead)
+	q.upkeeper.start(q.upkeep)
+	return q, nil
+}
+
+// Close stops publishing, reading and the server, in this order, and gives the directory back. Deliveries that are not done
+// are handed out again after the next Open. Publish and Receive fail with ErrClosed from then on. Calling it again does nothing.
+func (q *Queue) Close() error {
+	var err error
+	q.closing.Do(func() {
+		close(q.closed)
+		q.line.close()
+		q.committer.stop()
+		q.reader.stop()
+		q.upkeeper.stop()
+		err = q.forgetProcessed()
+		q.engine.close()
+		err = errors.Join(err, q.lock.Unlock())
+	})
+	return err
+}
+
+// Healthy returns nil while deliveries can be stored and read. A queue that is only full is healthy.
+func (q *Queue) Healthy() error {
+	if err := q.closedError(); err != nil {
+		return err
+	}
+	return q.engine.healthy()
+}
+
+// closedError returns ErrClosed after Close was called.
+func (q *Queue) closedError() error {
+	select {
+	case <-q.closed:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// Stats is what a queue holds.
+type Stats struct {
+	// Deliveries counts those that are stored, or are being stored, and not done; zero means that all are processed. A pack
+	// found by Open counts as one until it is read.
+	Deliveries int64
+	// Bytes is what they take, nearly.
+	Bytes int64
+	// MaxBytes is what may be stored.
+	MaxBytes int64
+}
+
+// Stats returns what the queue holds now. It asks nobody and is cheap.
+func (q *Queue) Stats() Stats {
+	deliveries, bytes := q.shares.total()
+	return Stats{Deliveries: deliveries, Bytes: bytes, MaxBytes: q.engine.maxBytes}
+}
+
+// finishTime bounds what Close still asks the server.
+const finishTime = 10 * time.Second
+
+// forgetProcessed removes what is processed, so that it is not handed out again after the next Open.
+func (q *Queue) forgetProcessed() error {
+	ctx, cancel := context.WithTimeout(context.Background(), finishTime)
+	defer cancel()
+	if err := q.purge(ctx, 0); err != nil {
+		return fmt.Errorf("removing what is processed: %w", err)
+	}
+	return nil
+}
+
+// worker is one goroutine that ends with its context.
+type worker struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// start runs f in the worker's goroutine.
+func (w *worker) start(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel, w.done = cancel, make(chan struct{})
+	go func() {
+		defer close(w.done)
+		f(ctx)
+	}()
+}
+
+// stop ends the worker and waits for it.
+func (w *worker) stop() {
+	w.cancel()
+	<-w.done
+}

@@ -1,0 +1,134 @@
+package queue
+
+import (
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// namespaceFraction is the part of the queue, one in so many, that a namespace may hold.
+const namespaceFraction = 4
+
+// backlog is what the stream held when it was opened. The server knows how many packs a namespace has, not how many bytes;
+// those are apportioned by the number of packs.
+type backlog struct {
+	last  uint64 // the sequence of the last pack; later ones are published by this process
+	bytes uint64 // of all packs
+	packs map[string]uint64
+}
+
+// newBacklog reads a backlog from the state of the stream.
+func newBacklog(state jetstream.StreamState) backlog {
+	b := backlog{last: state.LastSeq, bytes: state.Bytes, packs: make(map[string]uint64, len(state.Subjects))}
+	for subject, packs := range state.Subjects {
+		b.packs[namespaceOf(subject)] = packs
+	}
+	return b
+}
+
+// shares accounts for what is not processed, by namespace. It may be used by any goroutine.
+type shares struct {
+	mu         sync.Mutex
+	limit      int64  // of the bytes of one namespace
+	foundLast  uint64 // packs up to this sequence are of the backlog
+	packBytes  int64  // what a pack of the backlog counts for
+	held       map[string]int64
+	deliveries int64
+	bytes      int64
+}
+
+// newShares starts the accounts with what was found.
+func newShares(limit int64, found backlog) *shares {
+	s := &shares{limit: limit, foundLast: found.last, held: make(map[string]int64)}
+	var packs int64
+	for _, n := range found.packs {
+		packs += int64(n)
+	}
+	if packs == 0 {
+		return s
+	}
+	s.packBytes = int64(found.bytes) / packs
+	for namespace, n := range found.packs {
+		s.add(namespace, int64(n), int64(n)*s.packBytes)
+	}
+	return s
+}
+
+// reserve counts a delivery that is about to be stored. It returns ErrFull when the namespace holds its share already.
+func (s *shares) reserve(namespace string, size int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[namespace]+int64(size) > s.limit {
+		return ErrFull
+	}
+	s.add(namespace, 1, int64(size))
+	return nil
+}
+
+// unreserve takes back a reserve: the delivery is not stored.
+func (s *shares) unreserve(namespace string, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(namespace, -1, -int64(size))
+}
+
+// read counts the deliveries of a pack that was counted as one so far.
+func (s *shares) read(seq uint64, deliveries int) {
+	if seq > s.foundLast {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add("", int64(deliveries)-1, 0)
+}
+
+// done counts a processed delivery.
+func (s *shares) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add("", -1, 0)
+}
+
+// release gives back the bytes of a pack, all deliveries of which are done.
+func (s *shares) release(namespace string, seq uint64, size int) {
+	bytes := int64(size)
+	if seq <= s.foundLast {
+		bytes = s.packBytes
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(namespace, 0, -bytes)
+}
+
+// refuse gives back what a pack of the backlog counts for: it cannot be decoded. A later one was never counted.
+func (s *shares) refuse(namespace string, seq uint64) {
+	if seq > s.foundLast {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(namespace, -1, -s.packBytes)
+}
+
+// add changes the accounts; mu is held. Nothing goes below zero: a pack that was stored though its publisher had given up
+// is released without having been reserved.
+func (s *shares) add(namespace string, deliveries, bytes int64) {
+	s.deliveries = max(0, s.deliveries+deliveries)
+	if bytes == 0 {
+		return
+	}
+	held := max(0, s.held[namespace]+bytes)
+	s.bytes += held - s.held[namespace]
+	if held == 0 {
+		delete(s.held, namespace)
+		return
+	}
+	s.held[namespace] = held
+}
+
+// total returns how many deliveries are not done, and their bytes.
+func (s *shares) total() (deliveries, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deliveries, s.bytes
+}

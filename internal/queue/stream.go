@@ -1,0 +1,129 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	streamName    = "INBOX"
+	consumerName  = "dispatch"
+	subjectPrefix = "in." // then the namespace
+	// ackWait is after how long the server hands out again what is neither acknowledged nor reported to be in progress. It
+	// is only a net for messages lost on the way from the server: what is held is reported every progressInterval, and what
+	// was held by a process that is gone is handed out again by resetting the consumer.
+	ackWait = time.Minute
+)
+
+// openStream makes the stream or takes it up again. It refuses what does not fit and never drops by itself: what is
+// processed is removed by the upkeep alone.
+func (e *engine) openStream(ctx context.Context) error {
+	var err error
+	e.stream, err = e.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:       streamName,
+		Subjects:   []string{subjectPrefix + "*"},
+		Storage:    jetstream.FileStorage,
+		Retention:  jetstream.LimitsPolicy,
+		Discard:    jetstream.DiscardNew,
+		MaxBytes:   e.maxBytes,
+		MaxMsgSize: maxPayload,
+	})
+	if err != nil {
+		return fmt.Errorf("opening stream %s: %w", streamName, err)
+	}
+	return nil
+}
+
+// openConsumer makes the consumer or takes it up again, and resets it: whatever was handed out and not acknowledged is
+// handed out again now, not after ackWait. The reset also forgets acknowledgements above the floor; what they stand for is
+// gone from the stream after a clean close, and comes again after a kill.
+func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
+	var err error
+	e.consumer, err = e.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxDeliver:    -1,
+		MaxAckPending: windowDeliveries, // of packs, each of at least one delivery: the window is full before
+		FilterSubject: subjectPrefix + "*",
+	})
+	if err != nil {
+		return fmt.Errorf("opening consumer %s: %w", consumerName, err)
+	}
+	floor := e.consumer.CachedInfo().AckFloor.Stream
+	if last := e.stream.CachedInfo().State.LastSeq; floor > last {
+		// Otherwise what is published next would be taken for processed.
+		log.Error(nil, "the stream is older than what was processed; its files are damaged or were restored",
+			"lastSequence", last, "processed", floor)
+		_, err = e.stream.ResetConsumerToSequence(ctx, consumerName, 1)
+	} else {
+		_, err = e.stream.ResetConsumer(ctx, consumerName)
+	}
+	if err != nil {
+		return fmt.Errorf("resetting consumer %s: %w", consumerName, err)
+	}
+	return nil
+}
+
+// findBacklog removes what was processed before and counts the rest.
+func (e *engine) findBacklog(ctx context.Context) error {
+	floor, err := e.ackFloor(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.purgeThrough(ctx, floor); err != nil {
+		return err
+	}
+	info, err := e.stream.Info(ctx, jetstream.WithSubjectFilter(subjectPrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("counting what is stored: %w", err)
+	}
+	e.found = newBacklog(info.State)
+	return nil
+}
+
+// ackFloor returns the sequence up to which everything is acknowledged.
+func (e *engine) ackFloor(ctx context.Context) (uint64, error) {
+	info, err := e.consumer.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking what is processed: %w", err)
+	}
+	return info.AckFloor.Stream, nil
+}
+
+// purgeThrough removes the messages up to and including seq.
+func (e *engine) purgeThrough(ctx context.Context, seq uint64) error {
+	if seq == 0 {
+		return nil
+	}
+	if err := e.stream.Purge(ctx, jetstream.WithPurgeSequence(seq+1)); err != nil {
+		return fmt.Errorf("purging what is processed: %w", err)
+	}
+	return nil
+}
+
+// maxNamespace is the length of the longest DNS label.
+const maxNamespace = 63
+
+// subjectOf returns the subject of a namespace, which must be a DNS label: anything else might be two tokens or a wildcard.
+func subjectOf(namespace string) (string, error) {
+	if n := len(namespace); n == 0 || n > maxNamespace {
+		return "", fmt.Errorf("namespace %q is no DNS label", namespace)
+	}
+	for i := range len(namespace) {
+		if c := namespace[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return "", fmt.Errorf("namespace %q is no DNS label", namespace)
+		}
+	}
+	return subjectPrefix + namespace, nil
+}
+
+// namespaceOf returns the namespace of a subject.
+func namespaceOf(subject string) string {
+	return strings.TrimPrefix(subject, subjectPrefix)
+}

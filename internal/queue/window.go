@@ -1,0 +1,169 @@
+package queue
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
+)
+
+const (
+	// windowDeliveries bounds the deliveries that are read and not done.
+	windowDeliveries = 4096
+	// windowBytes bounds the size of their packs.
+	windowBytes = 64 << 20
+)
+
+// Message is a delivery to be processed.
+type Message struct {
+	// Delivery is what was published. Its payload is a part of the pack it came in; keeping it keeps the pack's memory.
+	Delivery delivery.Delivery
+
+	queue *Queue
+	pack  *readPack
+	done  atomic.Bool
+}
+
+// Done says that the delivery is processed and must not be handed out again. A pack is acknowledged when all its deliveries
+// are done; a message never Done is handed out again after the next Open. Calling it again does nothing.
+func (m *Message) Done() {
+	if m.done.CompareAndSwap(false, true) {
+		m.queue.done(m.pack)
+	}
+}
+
+// readPack is a pack that was read from the stream.
+type readPack struct {
+	msg       jetstream.Msg
+	seq       uint64
+	namespace string
+	size      int // of its deliveries
+	left      int // deliveries that are not done; guarded by the window's mutex
+	processed time.Time
+}
+
+// window holds what was read and is not done, and hands it out. It may be used by any goroutine.
+type window struct {
+	mu         sync.Mutex
+	ready      map[string][]*Message // by namespace, oldest first; not handed out yet
+	turns      []string              // the namespaces of ready, next in turn first
+	packs      map[uint64]*readPack  // by sequence: all that are read and not below the acknowledgement floor
+	deliveries int
+	bytes      int
+	room       chan struct{} // capacity 1; holds a token when something became free
+	tokens     chan struct{} // one for each message in ready; windowDeliveries bounds them, so sending never blocks
+}
+
+func newWindow() *window {
+	return &window{
+		ready:  make(map[string][]*Message),
+		packs:  make(map[uint64]*readPack),
+		room:   make(chan struct{}, 1),
+		tokens: make(chan struct{}, windowDeliveries),
+	}
+}
+
+// fits returns how many packs fit, however large they are.
+func (w *window) fits() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return min((windowDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
+}
+
+// find returns the pack of this sequence if it was read before, and whether it is processed.
+func (w *window) find(seq uint64) (p *readPack, processed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p = w.packs[seq]
+	return p, p != nil && p.left == 0
+}
+
+// add takes in a pack and its messages.
+func (w *window) add(p *readPack, ms []*Message) {
+	w.mu.Lock()
+	w.packs[p.seq] = p
+	w.deliveries += len(ms)
+	w.bytes += p.size
+	if len(w.ready[p.namespace]) == 0 {
+		w.turns = append(w.turns, p.namespace)
+	}
+	w.ready[p.namespace] = append(w.ready[p.namespace], ms...)
+	w.mu.Unlock()
+	for range ms {
+		w.tokens <- struct{}{}
+	}
+}
+
+// next takes out the oldest message of the namespace whose turn it is. The caller has received a token.
+func (w *window) next() *Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	namespace := w.turns[0]
+	w.turns = w.turns[1:]
+	ms := w.ready[namespace]
+	m := ms[0]
+	ms[0] = nil // the slice lives on
+	if len(ms) > 1 {
+		w.ready[namespace] = ms[1:]
+		w.turns = append(w.turns, namespace)
+	} else {
+		delete(w.ready, namespace)
+	}
+	return m
+}
+
+// done counts one delivery of p as done and reports whether it was the last.
+func (w *window) done(p *readPack) bool {
+	w.mu.Lock()
+	p.left--
+	w.deliveries--
+	last := p.left == 0
+	if last {
+		w.bytes -= p.size
+		p.processed = time.Now()
+	}
+	w.mu.Unlock()
+	signal(w.room)
+	return last
+}
+
+// held returns the packs that are not processed.
+func (w *window) held() []*readPack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var held []*readPack
+	for _, p := range w.packs {
+		if p.left > 0 {
+			held = append(held, p)
+		}
+	}
+	return held
+}
+
+// forget drops the packs up to floor, which are no longer in the stream, and returns those above it that have been
+// processed for at least age.
+func (w *window) forget(floor uint64, age time.Duration) []*readPack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var processed []*readPack
+	for seq, p := range w.packs {
+		switch {
+		case p.left > 0:
+		case seq <= floor:
+			delete(w.packs, seq)
+		case time.Since(p.processed) >= age:
+			processed = append(processed, p)
+		}
+	}
+	return processed
+}
+
+// drop forgets a processed pack that was removed from the stream.
+func (w *window) drop(seq uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.packs, seq)
+}
