@@ -71,9 +71,9 @@ type Trigger struct {
 type Phase string
 
 const (
-	// PhaseProcessed: every Rule was evaluated, or there was none.
+	// PhaseProcessed means that every Rule was evaluated, or there was none.
 	PhaseProcessed Phase = "Processed"
-	// PhaseProcessingFailed: a Rule could not be evaluated.
+	// PhaseProcessingFailed means that a Rule could not be evaluated.
 	PhaseProcessingFailed Phase = "ProcessingFailed"
 )
 
@@ -83,11 +83,11 @@ const (
 type RuleResult string
 
 const (
-	// ResultMatched: every criterion held.
+	// ResultMatched means that every criterion held.
 	ResultMatched RuleResult = "Matched"
-	// ResultNotMatched: a criterion did not hold.
+	// ResultNotMatched means that a criterion did not hold.
 	ResultNotMatched RuleResult = "NotMatched"
-	// ResultFailed: the Rule could not be evaluated.
+	// ResultFailed means that the Rule could not be evaluated.
 	ResultFailed RuleResult = "Failed"
 )
 

@@ -17,7 +17,9 @@ func ruleAt(url string) string {
 	return fmt.Sprintf("kind: Rule\nspec: {trigger: {type: core.st2.webhook, parameters: {url: %q}}}", url)
 }
 
-func rule(fields string) string { return "kind: Rule\nspec: {trigger: {type: mypack.mytrigger}" + fields + "}" }
+func rule(fields string) string {
+	return "kind: Rule\nspec: {trigger: {type: mypack.mytrigger}" + fields + "}"
+}
 
 // badURLs are refused for Webhooks and Rules alike.
 var badURLs = map[string]string{

@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// The timing of the lease, client-go's usual one.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+	leaseName     = "hookstorm-leader"
+)
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=hookstorm-system,resources=leases,verbs=get;create;update
+
+// Leadership says whether this replica leads. Losing the lease never ends the process: it competes again. It is safe for
+// concurrent use.
+type Leadership struct {
+	lock  resourcelock.Interface
+	won   []func(context.Context) error
+	log   logr.Logger
+	terms atomic.Int32 // leaderships under way: one is about to end where there are two
+}
+
+// NewLeadership returns a Leadership over the lease in a namespace. Each time this replica begins to lead it calls won, which
+// enqueue what a leader has to look at.
+func NewLeadership(config *rest.Config, namespace string, log logr.Logger, won ...func(context.Context) error) (*Leadership, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("naming this replica: %w", err)
+	}
+	identity := host + "_" + string(uuid.NewUUID())
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
+		resourcelock.ResourceLockConfig{Identity: identity}, config, renewDeadline)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the lease %s/%s: %w", namespace, leaseName, err)
+	}
+	return &Leadership{lock: lock, won: won, log: log}, nil
+}
+
+// Leading reports whether this replica leads now.
+func (l *Leadership) Leading() bool { return l.terms.Load() > 0 }
+
+// NeedLeaderElection says that the manager runs it on every replica.
+func (l *Leadership) NeedLeaderElection() bool { return false }
+
+// Start competes for the lease until ctx ends.
+func (l *Leadership) Start(ctx context.Context) error {
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:            l.lock,
+		LeaseDuration:   leaseDuration,
+		RenewDeadline:   renewDeadline,
+		RetryPeriod:     retryPeriod,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: l.lead,
+			OnStoppedLeading: func() { l.log.V(1).Info("The lease is not held") },
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("preparing leader election: %w", err)
+	}
+	for ctx.Err() == nil {
+		elector.Run(ctx)
+	}
+	return nil
+}
+
+// lead is one term: it lasts until ctx ends, with the lease.
+func (l *Leadership) lead(ctx context.Context) {
+	l.terms.Add(1)
+	defer l.terms.Add(-1)
+	l.log.Info("This replica leads")
+	for _, enqueue := range l.won {
+		if err := enqueue(ctx); err != nil {
+			l.log.Error(err, "Looking at everything failed")
+		}
+	}
+	<-ctx.Done()
+	l.log.Info("This replica leads no more")
+}

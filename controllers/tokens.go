@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hookstorm/hookstorm/api/v1alpha1"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
+)
+
+// keyring is the tokens that the labelled Secrets hold.
+type keyring struct {
+	all      []auth.Token
+	byObject map[string]map[string]*corev1.Secret // namespace → name → token Secret
+}
+
+// newKeyring reads the tokens of all token Secrets.
+func newKeyring(secrets []corev1.Secret) *keyring {
+	k := &keyring{byObject: map[string]map[string]*corev1.Secret{}}
+	for i := range secrets {
+		secret := &secrets[i]
+		if secret.Labels[v1alpha1.LabelAuth] != v1alpha1.AuthToken {
+			continue
+		}
+		if k.byObject[secret.Namespace] == nil {
+			k.byObject[secret.Namespace] = map[string]*corev1.Secret{}
+		}
+		k.byObject[secret.Namespace][secret.Name] = secret
+		k.all = append(k.all, tokensOf(secret)...)
+	}
+	slices.SortFunc(k.all, func(a, b auth.Token) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Secret, b.Secret), bytes.Compare(a.Digest[:], b.Digest[:]))
+	})
+	return k
+}
+
+// tokensOf returns the tokens of a Secret: every key that is not empty.
+func tokensOf(secret *corev1.Secret) []auth.Token {
+	var tokens []auth.Token
+	for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+		value := tokenOf(secret.Data[key])
+		if len(value) == 0 {
+			continue
+		}
+		tokens = append(tokens, auth.Token{
+			Digest:    auth.Digest(value),
+			Namespace: secret.Namespace,
+			Secret:    secret.Name,
+			Scopes:    scopes(secret),
+			Expires:   expiry(secret),
+		})
+	}
+	return tokens
+}
+
+// tokenOf returns the token that a Secret's value is. One line end after it does not count: no header could carry it.
+func tokenOf(value []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
+}
+
+func scopes(secret *corev1.Secret) []auth.Scope {
+	listed, ok := secret.Annotations[v1alpha1.AnnotationScopes]
+	if !ok {
+		return []auth.Scope{auth.ScopeSend}
+	}
+	var granted []auth.Scope
+	for scope := range strings.SplitSeq(listed, ",") {
+		if scope = strings.TrimSpace(scope); scope != "" {
+			granted = append(granted, auth.Scope(scope))
+		}
+	}
+	return granted
+}
+
+// expiry returns when the keys of a Secret stop being valid; zero: never. A time that cannot be read has passed.
+func expiry(secret *corev1.Secret) time.Time {
+	text, ok := secret.Annotations[v1alpha1.AnnotationExpiresAt]
+	if !ok {
+		return time.Time{}
+	}
+	expires, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Unix(1, 0)
+	}
+	return expires
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/hookstorm/hookstorm/controllers"
+)
+
+// options are what the flags say.
+type options struct {
+	webhookAddress string
+	probeAddress   string
+	metricsAddress string
+	dataDir        string
+	queueBytes     int64
+	shutdownDelay  time.Duration
+	settings       controllers.Settings
+	history        controllers.HistoryLimits
+	log            zap.Options
+}
+
+// parseOptions parses and validates the flags.
+func parseOptions(args []string) (*options, error) {
+	o := &options{history: controllers.DefaultHistoryLimits}
+	var shortURLNamespaces string
+	flags := flag.NewFlagSet("hookstorm", flag.ContinueOnError)
+	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9101", "where senders post")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "where metrics are served; 0: nowhere")
+	flags.StringVar(&o.dataDir, "data-dir", "/data", "where deliveries are kept until they are processed; one process each")
+	flags.Int64Var(&o.queueBytes, "queue-max-bytes", 0, "how much the queue holds before requests are refused; 0: the default, within the free disk")
+	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long requests are still taken after SIGTERM, while load balancers learn of it")
+	flags.StringVar(&o.settings.SystemNamespace, "system-namespace", "hookstorm-system", "the namespace that HookStorm runs in")
+	flags.StringVar(&o.settings.ExternalURL, "external-url", "", "where senders reach the server, such as https://hooks.example.org; shown in statuses")
+	flags.StringVar(&shortURLNamespaces, "short-url-namespaces", "", "comma-separated namespaces that may own a short url; empty: all")
+	flags.IntVar(&o.history.NamespaceObjects, "history-namespace-objects", o.history.NamespaceObjects, "TriggerInstances kept in a namespace")
+	flags.Int64Var(&o.history.NamespaceBytes, "history-namespace-bytes", o.history.NamespaceBytes, "bytes of payload kept in a namespace")
+	flags.IntVar(&o.history.TotalObjects, "history-total-objects", o.history.TotalObjects, "TriggerInstances kept in all")
+	flags.Int64Var(&o.history.TotalBytes, "history-total-bytes", o.history.TotalBytes, "bytes of payload kept in all")
+	config.RegisterFlags(flags)
+	o.log.BindFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if shortURLNamespaces != "" {
+		o.settings.ShortURLNamespaces = strings.Split(shortURLNamespaces, ",")
+	}
+	o.settings.ExternalURL = strings.TrimRight(o.settings.ExternalURL, "/")
+	return o, o.validate()
+}
+
+// validate returns what is wrong with the flags, each with the fix.
+func (o *options) validate() error {
+	var errs []error
+	if o.dataDir == "" {
+		errs = append(errs, errors.New("--data-dir: name a directory that survives a restart"))
+	}
+	if o.settings.SystemNamespace == "" {
+		errs = append(errs, errors.New("--system-namespace: name the namespace that HookStorm runs in"))
+	}
+	if o.queueBytes < 0 {
+		errs = append(errs, errors.New("--queue-max-bytes: write 0 or a positive number"))
+	}
+	if external := o.settings.ExternalURL; external != "" {
+		if parsed, err := url.Parse(external); err != nil || parsed.Host == "" || parsed.RawQuery != "" {
+			errs = append(errs, fmt.Errorf("--external-url: %q is no URL such as https://hooks.example.org", external))
+		}
+	}
+	if h := o.history; min(int64(h.NamespaceObjects), h.NamespaceBytes, int64(h.TotalObjects), h.TotalBytes) < 1 {
+		errs = append(errs, errors.New("--history-*: write positive numbers"))
+	}
+	return errors.Join(errs...)
+}
+
+func (o *options) logger() logr.Logger { return zap.New(zap.UseFlagOptions(&o.log)) }
