@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkPublish measures publishers that each wait for their acknowledgement, while one receiver drains the queue.
-// The time is that of one delivery of about 1 KiB; only what the disk stores is measured, so it depends on its fsync.
+// BenchmarkPublish measures publishers that each wait for their acknowledgement, without and with a receiver that drains
+// the queue meanwhile. The time is that of one delivery of about 1 KiB and depends on the disk's fsync.
 func BenchmarkPublish(b *testing.B) {
 	for _, publishers := range []int{1, 16, 64} {
 		for _, drain := range []bool{false, true} {

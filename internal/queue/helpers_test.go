@@ -129,10 +129,10 @@ func ids(ms []*Message) []string {
 	return ids
 }
 
-// idsOf returns the ids from..to-1 of a namespace.
-func idsOf(namespace string, from, to int) []string {
+// idsOf returns the ids of the first n deliveries of a namespace.
+func idsOf(namespace string, n int) []string {
 	var ids []string
-	for n := from; n < to; n++ {
+	for n := range n {
 		ids = append(ids, idOf(namespace, n))
 	}
 	return ids

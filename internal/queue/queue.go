@@ -138,7 +138,11 @@ const finishTime = 10 * time.Second
 func (q *Queue) forgetProcessed() error {
 	ctx, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
-	if err := q.purge(ctx, 0); err != nil {
+	err := q.awaitAcks(ctx)
+	if err == nil {
+		err = q.purge(ctx, 0, 1)
+	}
+	if err != nil {
 		return fmt.Errorf("removing what is processed: %w", err)
 	}
 	return nil

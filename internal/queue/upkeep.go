@@ -17,6 +17,9 @@ const (
 	// stragglerAge is for how long a processed pack waits for the packs before it; then it is removed by itself, so that one
 	// slow delivery holds no disk but its own.
 	stragglerAge = 3 * time.Second
+	// stragglerPart is the part of them, one in so many, that one purge removes: each costs an fsync that publishers wait
+	// for, so a short delay must not cost much, and a long one must not let them grow without end.
+	stragglerPart = 8
 )
 
 // upkeep is the third goroutine: it removes what is processed and reports what is in progress.
@@ -27,7 +30,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 	for {
 		select {
 		case <-purge.C:
-			if err := q.purge(ctx, stragglerAge); err != nil && ctx.Err() == nil {
+			if err := q.purge(ctx, stragglerAge, stragglerPart); err != nil && ctx.Err() == nil {
 				q.log.Error(err, "what is processed could not be removed and will be later")
 			}
 		case <-progress.C:
@@ -38,10 +41,10 @@ func (q *Queue) upkeep(ctx context.Context) {
 	}
 }
 
-// purge removes what is processed: all up to the server's acknowledgement floor, and above it what has been processed for
-// at least age. Neither can reach a pack that is not processed: the floor is the server's, which counts only what was
-// acknowledged, and what is above it is removed one by one.
-func (q *Queue) purge(ctx context.Context, age time.Duration) error {
+// purge removes what is processed: all up to the server's acknowledgement floor, and above it one part in so many of what has
+// been processed for at least age. Neither can reach a pack that is not processed: the floor is the server's, which counts
+// only what was acknowledged, and what is above it is removed one by one.
+func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	floor, err := q.engine.ackFloor(ctx)
 	if err != nil {
 		return err
@@ -52,12 +55,29 @@ func (q *Queue) purge(ctx context.Context, age time.Duration) error {
 		}
 		q.purged = floor
 	}
-	for _, p := range q.window.forget(floor, age) {
-		err := q.engine.stream.DeleteMsg(ctx, p.seq)
+	stragglers := q.window.forget(floor, age)
+	for _, seq := range stragglers[:(len(stragglers)+part-1)/part] {
+		err := q.engine.stream.DeleteMsg(ctx, seq)
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return fmt.Errorf("removing processed message %d: %w", p.seq, err)
+			return fmt.Errorf("removing processed message %d: %w", seq, err)
 		}
-		q.window.drop(p.seq)
+		q.window.drop(seq)
+	}
+	return nil
+}
+
+// inProgress is what a message is answered with to say that it is still being processed.
+const inProgress = "+WPI"
+
+// awaitAcks returns when the server has seen all acknowledgements. It sees answers to messages in order, so one more that it
+// must confirm is enough; "in progress" changes nothing for a pack that is acknowledged.
+func (q *Queue) awaitAcks(ctx context.Context) error {
+	p := q.window.anyPack()
+	if p == nil {
+		return nil
+	}
+	if _, err := q.engine.conn.RequestWithContext(ctx, p.msg.Reply(), []byte(inProgress)); err != nil {
+		return fmt.Errorf("waiting for acknowledgements to arrive: %w", err)
 	}
 	return nil
 }

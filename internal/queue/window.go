@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,21 +144,32 @@ func (w *window) held() []*readPack {
 	return held
 }
 
-// forget drops the packs up to floor, which are no longer in the stream, and returns those above it that have been
-// processed for at least age.
-func (w *window) forget(floor uint64, age time.Duration) []*readPack {
+// anyPack returns one of the packs, or nil when there is none.
+func (w *window) anyPack() *readPack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var processed []*readPack
+	for _, p := range w.packs {
+		return p
+	}
+	return nil
+}
+
+// forget drops the packs up to floor, which are no longer in the stream, and returns the sequences of those above it that
+// have been processed for at least age, oldest first.
+func (w *window) forget(floor uint64, age time.Duration) []uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var processed []uint64
 	for seq, p := range w.packs {
 		switch {
 		case p.left > 0:
 		case seq <= floor:
 			delete(w.packs, seq)
 		case time.Since(p.processed) >= age:
-			processed = append(processed, p)
+			processed = append(processed, seq)
 		}
 	}
+	slices.Sort(processed)
 	return processed
 }
 
