@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,7 +35,11 @@ import (
 )
 
 func main() {
-	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
+	err := run(ctrl.SetupSignalHandler(), os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "hookstorm:", err)
 		os.Exit(1)
 	}
@@ -80,7 +86,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, runnable := range []manager.Runnable{server, dispatcher, activity, leadership} {
+	for _, runnable := range []manager.Runnable{&intake{server, dispatcher}, activity, leadership} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("adding to the manager: %w", err)
 		}
@@ -89,6 +95,31 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// intake is the server with the dispatcher, which goes on until the server has answered its last request.
+type intake struct {
+	server     *webhookserver.Server
+	dispatcher *dispatch.Dispatcher
+}
+
+// NeedLeaderElection says that every replica has one.
+func (i *intake) NeedLeaderElection() bool { return false }
+
+// Start serves and dispatches until ctx ends; an end of one ends the other.
+func (i *intake) Start(ctx context.Context) error {
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	dispatching, stopDispatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDispatching()
+	ended := make(chan error, 1)
+	go func() {
+		defer stopServing()
+		ended <- i.dispatcher.Start(dispatching)
+	}()
+	err := i.server.Start(serving)
+	stopDispatching()
+	return errors.Join(err, <-ended)
 }
 
 // newManager returns a manager without leader election: every replica serves and programs, and Leadership says who writes.
@@ -104,9 +135,11 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("selecting secrets: %w", err)
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                 scheme,
-		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress: o.probeAddress,
+		Scheme: scheme,
+		// Longer than the server takes to answer what is under way after the delay.
+		GracefulShutdownTimeout: ptr.To(o.shutdownDelay + webhookserver.DrainTimeout + 10*time.Second),
+		Metrics:                 metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:  o.probeAddress,
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			// No Secret without the label is read, whatever refers to it.
 			&corev1.Secret{}: {Label: labels.NewSelector().Add(*labelled)},
@@ -132,13 +165,13 @@ func setupControllers(mgr ctrl.Manager, o *options, books *rule.Books, routes *w
 	programmer := controllers.NewProgrammer(c, o.settings, books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: o.history, Now: time.Now}
+	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)}
 	leadership, err := controllers.NewLeadership(mgr.GetConfig(), o.settings.SystemNamespace, ctrl.Log.WithName("leader"),
-		programmer.ReportAll, keeper.KeepAll, history.LookAgain)
+		programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll)
 	if err != nil {
 		return nil, err
 	}
-	keeper.Leader, history.Leader = leadership, leadership
-	secrets := &controllers.SecretReconciler{Client: c, Leader: leadership, Events: mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)}
+	keeper.Leader, history.Leader, secrets.Leader = leadership, leadership, leadership
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		programmer, keeper, history, secrets,
 		controllers.NewRuleReconciler(c, leadership, programmer),

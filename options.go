@@ -52,7 +52,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	if shortURLNamespaces != "" {
-		o.settings.ShortURLNamespaces = strings.Split(shortURLNamespaces, ",")
+		for namespace := range strings.SplitSeq(shortURLNamespaces, ",") {
+			o.settings.ShortURLNamespaces = append(o.settings.ShortURLNamespaces, strings.TrimSpace(namespace))
+		}
 	}
 	o.settings.ExternalURL = strings.TrimRight(o.settings.ExternalURL, "/")
 	return o, o.validate()

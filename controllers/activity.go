@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"sync"
 	"time"
 
@@ -20,6 +22,9 @@ const (
 	activityTick = time.Second
 	// maxActivity bounds the objects that are waited for; what is beyond is not noted.
 	maxActivity = 20_000
+
+	kindRule    = "Rule"
+	kindWebhook = "Webhook"
 )
 
 // Activity writes the last* fields of statuses: what was seen last, at most once a minute an object, by the replica that
@@ -29,68 +34,70 @@ type Activity struct {
 	log    logr.Logger
 	now    func() time.Time
 
-	mu       sync.Mutex
-	rules    map[types.NamespacedName]*seen[v1alpha1.RuleStatus]
-	webhooks map[types.NamespacedName]*seen[v1alpha1.WebhookStatus]
+	mu      sync.Mutex
+	objects map[subject]*seen
+}
+
+// subject is an object of which something is seen: its kind and its name.
+type subject struct {
+	kind string
+	types.NamespacedName
 }
 
 // seen is what is to be written into one object's status, and when it was written last.
-type seen[S any] struct {
+type seen struct {
 	written time.Time
-	pending bool
-	status  S
+	fields  map[string]any
 }
 
 // NewActivity returns an Activity that writes through a client.
 func NewActivity(c client.Client, log logr.Logger, now func() time.Time) *Activity {
-	return &Activity{
-		client: c, log: log, now: now,
-		rules:    map[types.NamespacedName]*seen[v1alpha1.RuleStatus]{},
-		webhooks: map[types.NamespacedName]*seen[v1alpha1.WebhookStatus]{},
-	}
+	return &Activity{client: c, log: log, now: now, objects: map[subject]*seen{}}
 }
 
 // Delivered notes that a webhook's delivery was dispatched.
 func (a *Activity) Delivered(namespace, webhook string, at time.Time) {
-	note(a, a.webhooks, namespace, webhook, func(s *v1alpha1.WebhookStatus) { s.LastDeliveryTime = &metav1.Time{Time: at} })
+	a.note(kindWebhook, namespace, webhook, map[string]any{"lastDeliveryTime": metav1.NewTime(at)})
 }
 
 // Rejected notes that a request to a webhook was refused.
 func (a *Activity) Rejected(namespace, webhook, reason string) {
-	note(a, a.webhooks, namespace, webhook, func(s *v1alpha1.WebhookStatus) {
-		s.LastRejection = &v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}
-	})
+	a.note(kindWebhook, namespace, webhook, map[string]any{"lastRejection": v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}})
 }
 
 // Evaluated notes what a Rule made of a trigger; instance is the name of its record, "" where there is none.
 func (a *Activity) Evaluated(namespace string, outcome v1alpha1.RuleOutcome, instance string, at time.Time) {
 	switch outcome.Result {
 	case v1alpha1.ResultMatched:
-		note(a, a.rules, namespace, outcome.Name, func(s *v1alpha1.RuleStatus) {
-			s.LastTriggerTime, s.LastTriggerInstance = &metav1.Time{Time: at}, instance
-		})
+		fields := map[string]any{"lastTriggerTime": metav1.NewTime(at), "lastTriggerInstance": nil}
+		if instance != "" {
+			fields["lastTriggerInstance"] = instance
+		}
+		a.note(kindRule, namespace, outcome.Name, fields)
 	case v1alpha1.ResultFailed:
-		note(a, a.rules, namespace, outcome.Name, func(s *v1alpha1.RuleStatus) {
-			s.LastFailure = &v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message}
+		a.note(kindRule, namespace, outcome.Name, map[string]any{
+			"lastFailure": v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message},
 		})
 	}
 }
 
 // note changes what is to be written into one object's status.
-func note[S any](a *Activity, all map[types.NamespacedName]*seen[S], namespace, name string, change func(*S)) {
+func (a *Activity) note(kind, namespace, name string, fields map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := types.NamespacedName{Namespace: namespace, Name: name}
-	one := all[key]
+	key := subject{kind: kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+	one := a.objects[key]
 	if one == nil {
-		if len(all) >= maxActivity {
+		if len(a.objects) >= maxActivity {
 			return
 		}
-		one = &seen[S]{}
-		all[key] = one
+		one = &seen{}
+		a.objects[key] = one
 	}
-	one.pending = true
-	change(&one.status)
+	if one.fields == nil {
+		one.fields = map[string]any{}
+	}
+	maps.Copy(one.fields, fields)
 }
 
 // NeedLeaderElection says that every replica writes what it saw.
@@ -110,42 +117,41 @@ func (a *Activity) Start(ctx context.Context) error {
 	}
 }
 
-// write writes what is due.
+// write writes what is due. What cannot be written is dropped: the next that is seen is as good.
 func (a *Activity) write(ctx context.Context) {
-	for key, status := range due(a, a.rules) {
-		object := &v1alpha1.Rule{Status: status}
-		object.Namespace, object.Name = key.Namespace, key.Name
-		a.patch(ctx, &v1alpha1.Rule{ObjectMeta: object.ObjectMeta}, object)
-	}
-	for key, status := range due(a, a.webhooks) {
-		object := &v1alpha1.Webhook{Status: status}
-		object.Namespace, object.Name = key.Namespace, key.Name
-		a.patch(ctx, &v1alpha1.Webhook{ObjectMeta: object.ObjectMeta}, object)
+	for key, fields := range a.due() {
+		if err := a.patch(ctx, key, fields); err != nil {
+			a.log.V(1).Info("Writing what was last seen failed", "kind", key.kind, "namespace", key.Namespace, "name", key.Name, "error", err.Error())
+		}
 	}
 }
 
-// patch writes one status. What cannot be written is dropped: the next that is seen is as good.
-func (a *Activity) patch(ctx context.Context, was, is client.Object) {
-	err := a.client.Status().Patch(ctx, is, client.MergeFrom(was), client.FieldOwner(v1alpha1.ManagedByHookStorm))
-	if client.IgnoreNotFound(err) != nil {
-		a.log.V(1).Info("Writing what was last seen failed", "namespace", is.GetNamespace(), "name", is.GetName(), "error", err.Error())
+// patch writes one status.
+func (a *Activity) patch(ctx context.Context, key subject, fields map[string]any) error {
+	document, err := json.Marshal(map[string]any{"status": fields})
+	if err != nil {
+		return err
 	}
+	object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(key.kind))
+	patch := client.RawPatch(types.MergePatchType, document)
+	return client.IgnoreNotFound(a.client.Status().Patch(ctx, object, patch, client.FieldOwner(v1alpha1.ManagedByHookStorm)))
 }
 
 // due takes what is to be written now, and forgets objects of which nothing was seen for a while.
-func due[S any](a *Activity, all map[types.NamespacedName]*seen[S]) map[types.NamespacedName]S {
+func (a *Activity) due() map[subject]map[string]any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	ready := map[types.NamespacedName]S{}
-	for key, one := range all {
+	ready := map[subject]map[string]any{}
+	for key, one := range a.objects {
 		switch {
 		case now.Sub(one.written) < activityPeriod:
-		case !one.pending:
-			delete(all, key)
+		case one.fields == nil:
+			delete(a.objects, key)
 		default:
-			ready[key] = one.status
-			*one = seen[S]{written: now}
+			ready[key] = one.fields
+			*one = seen{written: now}
 		}
 	}
 	return ready

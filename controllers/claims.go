@@ -100,6 +100,13 @@ func (c *claim) lost() bool {
 		condition.ObservedGeneration == c.webhook.Generation
 }
 
+// holds reports whether the claim had the short url of its present url when its status was written. It keeps it then,
+// whatever else turns up: the age of a claim is no secret, and an old object can be given any url.
+func (c *claim) holds() bool {
+	return c.webhook != nil && c.webhook.Status.Path == shortPath+c.key.URL &&
+		meta.IsStatusConditionTrue(c.webhook.Status.Conditions, v1alpha1.ConditionShortURL)
+}
+
 // kept reports whether HookStorm keeps a Webhook: it made it, and nobody else has written to it since. HookStorm never
 // writes the spec again, so that a second generation is somebody else's.
 func kept(w *v1alpha1.Webhook) bool {

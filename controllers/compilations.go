@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"fmt"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -22,7 +24,7 @@ func (c *compilations[T]) get(object metav1.Object, compile func() (T, error)) (
 	result, ok := c.known[object.GetUID()]
 	if !ok || result.generation != object.GetGeneration() {
 		result.generation = object.GetGeneration()
-		result.value, result.err = compile()
+		result.value, result.err = guarded(compile)
 	}
 	if c.next == nil {
 		c.next = map[types.UID]compilation[T]{}
@@ -33,3 +35,13 @@ func (c *compilations[T]) get(object metav1.Object, compile func() (T, error)) (
 
 // sweep forgets what was not asked for since the last sweep.
 func (c *compilations[T]) sweep() { c.known, c.next = c.next, nil }
+
+// guarded makes a panic an error of the one object that causes it.
+func guarded[T any](compile func() (T, error)) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("compiling it panicked: %v", p)
+		}
+	}()
+	return compile()
+}

@@ -11,9 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
@@ -26,14 +28,13 @@ const (
 	historyDeletes = 8
 )
 
-// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances/status,verbs=update
+// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=get;list;watch;delete
 
 // HistoryReconciler deletes the records that history no longer holds, oldest first. One request covers the cluster. Only
 // the leader's deletes.
 type HistoryReconciler struct {
 	Client client.Client
-	Leader leader
+	Leader Leader
 	Limits HistoryLimits
 	Now    func() time.Time
 	feed   feed
@@ -46,10 +47,12 @@ var historyRequest = reconcile.Request{NamespacedName: types.NamespacedName{Name
 func (r *HistoryReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	soon := handler.Funcs{
 		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(historyRequest, historyDelay) },
+		UpdateFunc: func(_ context.Context, _ event.UpdateEvent, q queue) { q.AddAfter(historyRequest, historyDelay) },
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("history").
 		WatchesMetadata(&v1alpha1.TriggerInstance{}, soon).
+		Watches(&v1alpha1.Webhook{}, soon, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.feed.source()).
 		Complete(r)
 }
@@ -98,7 +101,6 @@ func (r *HistoryReconciler) entries(ctx context.Context) ([]entry, error) {
 		if !o.DeletionTimestamp.IsZero() {
 			continue
 		}
-		bytes, _ := strconv.ParseInt(o.Annotations[v1alpha1.AnnotationBytes], 10, 64)
 		entries = append(entries, entry{
 			namespace: o.Namespace,
 			name:      o.Name,
@@ -106,10 +108,22 @@ func (r *HistoryReconciler) entries(ctx context.Context) ([]entry, error) {
 			outcome:   o.Labels[v1alpha1.LabelOutcome],
 			delivery:  o.Labels[v1alpha1.LabelDelivery],
 			created:   o.CreationTimestamp.Time,
-			bytes:     bytes,
+			bytes:     storedBytes(o.Annotations[v1alpha1.AnnotationBytes]),
 		})
 	}
 	return entries, nil
+}
+
+// maxStoredBytes is the largest payload that a record holds.
+const maxStoredBytes = 256 << 10
+
+// storedBytes reads a record's size within its bounds; what cannot be read counts as the largest.
+func storedBytes(annotation string) int64 {
+	bytes, err := strconv.ParseInt(annotation, 10, 64)
+	if err != nil || bytes < 0 || bytes > maxStoredBytes {
+		return maxStoredBytes
+	}
+	return bytes
 }
 
 // whole returns a label's value, from the annotation of the same key where it was no label value as it was.

@@ -29,8 +29,18 @@ type hook struct {
 	refs    *refsError // a reference is bad: that way in is closed
 }
 
-// refsError is a reference that does not lead to what it should.
+// refsError is the references that do not lead to what they should: the reason of the first, the messages of all.
 type refsError struct{ reason, message string }
+
+// unresolved notes a reference that does not lead to what it should.
+func (h *hook) unresolved(reason, format string, arguments ...any) {
+	message := fmt.Sprintf(format, arguments...)
+	if h.refs != nil {
+		h.refs.message += "; " + message
+		return
+	}
+	h.refs = &refsError{reason: reason, message: message}
+}
 
 // resolver resolves claims against what the caches hold.
 type resolver struct {
@@ -80,8 +90,8 @@ func (r *resolver) method(h *hook, index int, entry v1alpha1.WebhookAuth) (auth.
 		return r.selectorMethod(h, field+".secretSelector", entry.Tokens.SecretSelector)
 	default:
 		if len(r.keyring.byObject[h.key.Namespace]) == 0 && len(r.keyring.byObject[r.system]) == 0 {
-			h.refs = &refsError{v1alpha1.ReasonSecretNotFound, fmt.Sprintf(
-				"%s: neither this namespace nor %s has a Secret labelled %s: %s; create one", field, r.system, v1alpha1.LabelAuth, v1alpha1.AuthToken)}
+			h.unresolved(v1alpha1.ReasonSecretNotFound,
+				"%s: neither this namespace nor %s has a Secret labelled %s: %s; create one", field, r.system, v1alpha1.LabelAuth, v1alpha1.AuthToken)
 		}
 		return auth.Method{Tokens: &auth.Tokens{}}, nil
 	}
@@ -92,11 +102,11 @@ func (r *resolver) secretMethod(h *hook, field, name string) auth.Method {
 	secret, found := r.keyring.byObject[h.key.Namespace][name]
 	switch {
 	case !found:
-		h.refs = &refsError{v1alpha1.ReasonSecretNotFound, fmt.Sprintf(
-			"%s: this namespace has no Secret %q with the label %s: %s; create or label it", field, name, v1alpha1.LabelAuth, v1alpha1.AuthToken)}
+		h.unresolved(v1alpha1.ReasonSecretNotFound,
+			"%s: this namespace has no Secret %q with the label %s: %s; create or label it", field, name, v1alpha1.LabelAuth, v1alpha1.AuthToken)
 	case len(tokensOf(secret)) == 0:
-		h.refs = &refsError{v1alpha1.ReasonSecretInvalid, fmt.Sprintf(
-			"%s: Secret %q holds no token; add a key whose value is the token", field, name)}
+		h.unresolved(v1alpha1.ReasonSecretInvalid,
+			"%s: Secret %q holds no token; add a key whose value is the token", field, name)
 	default:
 		return auth.Method{Tokens: &auth.Tokens{Secrets: map[string]bool{name: true}}}
 	}
@@ -116,8 +126,8 @@ func (r *resolver) selectorMethod(h *hook, field string, selector *metav1.LabelS
 		}
 	}
 	if len(selected) == 0 {
-		h.refs = &refsError{v1alpha1.ReasonSecretNotFound, fmt.Sprintf(
-			"%s: selects no Secret of this namespace with the label %s: %s; create or label one", field, v1alpha1.LabelAuth, v1alpha1.AuthToken)}
+		h.unresolved(v1alpha1.ReasonSecretNotFound,
+			"%s: selects no Secret of this namespace with the label %s: %s; create or label one", field, v1alpha1.LabelAuth, v1alpha1.AuthToken)
 	}
 	return auth.Method{Tokens: &auth.Tokens{Secrets: selected}}, nil
 }
@@ -197,6 +207,7 @@ func (h *hook) serverHook(triggerSchemas map[string]*webhookserver.Schema, used 
 		Audit:        h.spec.Validation == v1alpha1.ValidationAudit,
 		Since:        h.since(),
 		ShortURLLost: h.lost(),
+		ShortURLHeld: h.holds(),
 	}
 	if h.webhook != nil {
 		server.UID = string(h.webhook.UID)

@@ -2,11 +2,14 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,7 +27,7 @@ import (
 // that the url is listed and has a status; traffic does not need it. A request names a namespace. Only the leader's writes.
 type KeptWebhookReconciler struct {
 	Client client.Client
-	Leader leader
+	Leader Leader
 	feed   feed
 }
 
@@ -71,12 +74,11 @@ func (r *KeptWebhookReconciler) Reconcile(ctx context.Context, request ctrl.Requ
 			return ctrl.Result{}, fmt.Errorf("listing %T: %w", list, err)
 		}
 	}
+	var errs []error
 	for _, c := range claims(webhooks.Items, rules.Items) {
-		if err := r.keep(ctx, c, webhooks.Items); err != nil {
-			return ctrl.Result{}, err
-		}
+		errs = append(errs, r.keep(ctx, c, webhooks.Items))
 	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{}, errors.Join(errs...)
 }
 
 // keep brings the Webhooks of one url to what its Rules need.
@@ -104,18 +106,15 @@ func (r *KeptWebhookReconciler) create(ctx context.Context, c *claim, existing [
 	name := keptName(c.key.URL, func(name string) bool {
 		return slices.ContainsFunc(existing, func(w v1alpha1.Webhook) bool { return w.Name == name })
 	})
-	w := &v1alpha1.Webhook{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: c.key.Namespace,
-			Name:      name,
-			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedByHookStorm},
-		},
-		Spec: v1alpha1.WebhookSpec{
-			URL:         c.key.URL,
-			Description: "Kept by HookStorm for the Rules that name this url; apply a spec over it to make it yours.",
-		},
-	}
-	err := r.Client.Create(ctx, w, client.FieldOwner(v1alpha1.ManagedByHookStorm))
+	w := &unstructured.Unstructured{}
+	w.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Webhook"))
+	w.SetNamespace(c.key.Namespace)
+	w.SetName(name)
+	w.SetLabels(map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedByHookStorm})
+	w.Object["spec"] = map[string]any{"url": c.key.URL}
+	// Applied, not created, so that HookStorm owns these fields and no default: a user applies over the rest without a
+	// conflict. Should the name have become a user's meanwhile, his url conflicts, and nothing is changed.
+	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(w), client.FieldOwner(v1alpha1.ManagedByHookStorm))
 	if unlessStale(err) != nil {
 		return fmt.Errorf("keeping a Webhook for url %s: %w", c.key.URL, err)
 	}
@@ -124,7 +123,7 @@ func (r *KeptWebhookReconciler) create(ctx context.Context, c *claim, existing [
 
 // release takes HookStorm's label off a Webhook that somebody has applied over: from then on it is theirs for all to see.
 func (r *KeptWebhookReconciler) release(ctx context.Context, w *v1alpha1.Webhook) error {
-	if kept(w) || w.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByHookStorm {
+	if kept(w) || w.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByHookStorm || slices.ContainsFunc(w.ManagedFields, setsLabel) {
 		return nil
 	}
 	theirs := w.DeepCopy()
@@ -134,6 +133,12 @@ func (r *KeptWebhookReconciler) release(ctx context.Context, w *v1alpha1.Webhook
 		return fmt.Errorf("releasing Webhook %s: %w", w.Name, err)
 	}
 	return nil
+}
+
+// setsLabel reports whether somebody else sets HookStorm's label too, as a manifest does that was exported: it is theirs.
+func setsLabel(f metav1.ManagedFieldsEntry) bool {
+	return f.Manager != v1alpha1.ManagedByHookStorm && f.FieldsV1 != nil &&
+		strings.Contains(string(f.FieldsV1.Raw), `"f:`+v1alpha1.LabelManagedBy+`"`)
 }
 
 // remove deletes a kept Webhook that no Rule needs, unless somebody has written to it since it was read.

@@ -14,10 +14,11 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The timing of the lease, client-go's usual one.
+// The timing of the lease. A leader that cannot renew it gives up, and has tried to release it, before another may take it:
+// each of the two takes renewDeadline.
 const (
 	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
+	renewDeadline = 6 * time.Second
 	retryPeriod   = 2 * time.Second
 	leaseName     = "hookstorm-leader"
 )

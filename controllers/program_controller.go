@@ -11,6 +11,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -53,12 +54,21 @@ func (p *Programmer) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("program").
 		Watches(&v1alpha1.Rule{}, all, specs).
-		// Webhooks without a predicate: who keeps one, and which short url it lost, are not in its spec.
-		Watches(&v1alpha1.Webhook{}, all).
+		Watches(&v1alpha1.Webhook{}, all, builder.WithPredicates(predicate.Funcs{UpdateFunc: webhookMatters})).
 		Watches(&v1alpha1.TriggerType{}, all, specs).
 		Watches(&corev1.Secret{}, all).
 		Watches(&corev1.Namespace{}, all, builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Complete(p)
+}
+
+// webhookMatters reports whether a change of a Webhook can change the program: its spec, who keeps it, and what its status
+// says of the short url. The times at which something was last seen do not.
+func webhookMatters(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.Webhook), e.ObjectNew.(*v1alpha1.Webhook)
+	before, after := &claim{webhook: was}, &claim{webhook: is}
+	before.key.URL, after.key.URL = v1alpha1.TrimURL(was.Spec.URL), v1alpha1.TrimURL(is.Spec.URL)
+	return was.UID != is.UID || was.Generation != is.Generation || kept(was) != kept(is) ||
+		before.lost() != after.lost() || before.holds() != after.holds()
 }
 
 // Reconcile builds and publishes a program, and has the statuses written that it changes.

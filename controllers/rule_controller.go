@@ -9,7 +9,7 @@ import (
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=rules/status,verbs=patch
 
 // NewRuleReconciler returns the reconciler that writes the status of Rules.
-func NewRuleReconciler(c client.Client, l leader, p *Programmer) *StatusReconciler[*v1alpha1.Rule] {
+func NewRuleReconciler(c client.Client, l Leader, p *Programmer) *StatusReconciler[*v1alpha1.Rule] {
 	return &StatusReconciler[*v1alpha1.Rule]{
 		client: c, leader: l, programmer: p, feed: &p.rules,
 		empty: func() *v1alpha1.Rule { return &v1alpha1.Rule{} },

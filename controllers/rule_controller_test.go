@@ -76,7 +76,7 @@ var _ = Describe("A Rule", func() {
 		mine := aWebhook(kept.Name, namespace, func(w *v1alpha1.Webhook) { w.Spec.Description = "mine" })
 		mine.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Webhook"}
 		//nolint:staticcheck // the typed apply needs generated configurations
-		Expect(k8s.Patch(ctx, mine, client.Apply, client.FieldOwner("kubectl"), client.ForceOwnership)).To(Succeed())
+		Expect(k8s.Patch(ctx, mine, client.Apply, client.FieldOwner("kubectl"))).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(k8s.Get(ctx, client.ObjectKeyFromObject(mine), mine)).To(Succeed())
 			g.Expect(mine.Labels).NotTo(HaveKey(v1alpha1.LabelManagedBy))

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
@@ -25,18 +26,32 @@ const minToken = 16
 // version of a Secret.
 type SecretReconciler struct {
 	Client client.Client
-	Leader leader
+	Leader Leader
 	Events events.EventRecorder
 
+	feed   feed
 	mu     sync.Mutex
-	warned map[types.UID]string // the resourceVersion that was warned about
+	warned map[types.NamespacedName]string // the resourceVersion that was warned about
 }
 
 // SetupWithManager registers the reconciler.
 func (r *SecretReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&corev1.Secret{}, builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		WatchesRawSource(r.feed.source()).
 		Complete(r)
+}
+
+// LookAtAll has every Secret looked at again, which a new leader does.
+func (r *SecretReconciler) LookAtAll(ctx context.Context) error {
+	var secrets corev1.SecretList
+	if err := r.Client.List(ctx, &secrets, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing secrets: %w", err)
+	}
+	for i := range secrets.Items {
+		r.feed.add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&secrets.Items[i])})
+	}
+	return nil
 }
 
 // Reconcile looks at one Secret.
@@ -46,6 +61,7 @@ func (r *SecretReconciler) Reconcile(ctx context.Context, request ctrl.Request) 
 	}
 	var secret corev1.Secret
 	if err := r.Client.Get(ctx, request.NamespacedName, &secret); err != nil {
+		r.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if secret.Labels[v1alpha1.LabelAuth] == v1alpha1.AuthToken && hasShortToken(&secret) && r.first(&secret) {
@@ -69,12 +85,20 @@ func hasShortToken(secret *corev1.Secret) bool {
 func (r *SecretReconciler) first(secret *corev1.Secret) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.warned[secret.UID] == secret.ResourceVersion {
+	key := client.ObjectKeyFromObject(secret)
+	if r.warned[key] == secret.ResourceVersion {
 		return false
 	}
 	if r.warned == nil {
-		r.warned = map[types.UID]string{}
+		r.warned = map[types.NamespacedName]string{}
 	}
-	r.warned[secret.UID] = secret.ResourceVersion
+	r.warned[key] = secret.ResourceVersion
 	return true
+}
+
+// forget drops what was noted of a Secret that is gone.
+func (r *SecretReconciler) forget(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.warned, key)
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
-// leader says whether this replica writes.
-type leader interface {
+// Leader says whether this replica writes.
+type Leader interface {
+	// Leading reports whether it does now.
 	Leading() bool
 }
 

@@ -4,15 +4,13 @@ import (
 	"context"
 
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 )
 
 // StatusReconciler writes the status of one kind, as the Programmer found it. Only the leader's does.
 type StatusReconciler[O conditioned] struct {
 	client     client.Client
-	leader     leader
+	leader     Leader
 	programmer *Programmer
 	feed       *feed
 	empty      func() O
@@ -23,7 +21,8 @@ type StatusReconciler[O conditioned] struct {
 // SetupWithManager registers the reconciler.
 func (r *StatusReconciler[O]) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(r.empty(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// Without a predicate: a status that was computed from an older one, or that somebody altered, is put right.
+		For(r.empty()).
 		WatchesRawSource(r.feed.source()).
 		Complete(r)
 }

@@ -87,20 +87,28 @@ type served struct {
 // shortURLCondition says whether a hook has its short url, and what to do about it.
 func shortURLCondition(h *hook, outcome webhookserver.Outcome) metav1.Condition {
 	switch {
+	case h.lost() && !outcome.ShortURL && outcome.Owner == "":
+		// Before all else: that it was lost must outlive other faults.
+		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonConflicted,
+			"the short url was another namespace's and passes to nobody by itself; edit spec to claim it, or post to the namespaced path")
+	case h.lost() && !outcome.ShortURL:
+		return conflicted(outcome.Owner)
 	case h.invalid != nil:
 		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonNotAccepted, "the Webhook is not accepted")
 	case outcome.ShortURL:
 		return yes(v1alpha1.ConditionShortURL, v1alpha1.ReasonAssigned, "the short url is this namespace's")
-	case outcome.Reason == v1alpha1.ReasonNotAllowed:
+	case outcome.Reason == webhookserver.ReasonNotAllowed:
 		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonNotAllowed,
 			"this namespace may not own a short url (--short-url-namespaces); post to the namespaced path")
-	case h.lost() && outcome.Owner == "":
-		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonConflicted,
-			"the short url was another namespace's and passes to nobody by itself; edit spec to claim it, or post to the namespaced path")
 	default:
-		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonConflicted, fmt.Sprintf(
-			"the short url belongs to namespace %s; post to the namespaced path, or choose another spec.url", outcome.Owner))
+		return conflicted(outcome.Owner)
 	}
+}
+
+// conflicted says that another namespace has the short url.
+func conflicted(owner string) metav1.Condition {
+	return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonConflicted, fmt.Sprintf(
+		"the short url belongs to namespace %s; post to the namespaced path, or choose another spec.url", owner))
 }
 
 func webhookStatus(s *served, short metav1.Condition) *v1alpha1.WebhookStatus {

@@ -64,10 +64,10 @@ func startControllers(mgr ctrl.Manager) {
 	programmer := controllers.NewProgrammer(c, controllers.Settings{SystemNamespace: system, ExternalURL: "https://hooks.example"}, books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: controllers.DefaultHistoryLimits, Now: time.Now}
-	leadership, err := controllers.NewLeadership(mgr.GetConfig(), system, ctrl.Log, programmer.ReportAll, keeper.KeepAll, history.LookAgain)
+	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder("hookstorm")}
+	leadership, err := controllers.NewLeadership(mgr.GetConfig(), system, ctrl.Log, programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll)
 	Expect(err).NotTo(HaveOccurred())
-	keeper.Leader, history.Leader = leadership, leadership
-	secrets := &controllers.SecretReconciler{Client: c, Leader: leadership, Events: mgr.GetEventRecorder("hookstorm")}
+	keeper.Leader, history.Leader, secrets.Leader = leadership, leadership, leadership
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		programmer, keeper, history, secrets,
 		controllers.NewRuleReconciler(c, leadership, programmer),

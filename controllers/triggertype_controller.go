@@ -9,7 +9,7 @@ import (
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=triggertypes/status,verbs=patch
 
 // NewTriggerTypeReconciler returns the reconciler that writes the status of TriggerTypes.
-func NewTriggerTypeReconciler(c client.Client, l leader, p *Programmer) *StatusReconciler[*v1alpha1.TriggerType] {
+func NewTriggerTypeReconciler(c client.Client, l Leader, p *Programmer) *StatusReconciler[*v1alpha1.TriggerType] {
 	return &StatusReconciler[*v1alpha1.TriggerType]{
 		client: c, leader: l, programmer: p, feed: &p.types,
 		empty: func() *v1alpha1.TriggerType { return &v1alpha1.TriggerType{} },

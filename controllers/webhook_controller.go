@@ -9,7 +9,7 @@ import (
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=webhooks/status,verbs=patch
 
 // NewWebhookReconciler returns the reconciler that writes the status of Webhooks.
-func NewWebhookReconciler(c client.Client, l leader, p *Programmer) *StatusReconciler[*v1alpha1.Webhook] {
+func NewWebhookReconciler(c client.Client, l Leader, p *Programmer) *StatusReconciler[*v1alpha1.Webhook] {
 	return &StatusReconciler[*v1alpha1.Webhook]{
 		client: c, leader: l, programmer: p, feed: &p.webhooks,
 		empty: func() *v1alpha1.Webhook { return &v1alpha1.Webhook{} },

@@ -136,6 +136,19 @@ var _ = Describe("A short url", func() {
 		ExpectCondition(ctx, older, "ShortURL", yes, "Assigned", "")
 	})
 
+	It("stays with whoever has it, though an older object is given its url", func(ctx context.Context) {
+		ExpectCondition(ctx, younger, "ShortURL", no, "Conflicted", "")
+		free := aWebhook("free", younger.Namespace)
+		free.Namespace = younger.Namespace
+		ExpectCreated(ctx, free)
+		ExpectCondition(ctx, free, "ShortURL", yes, "Assigned", "")
+		ancient := older
+		ancient.Spec.URL = younger.Namespace
+		Expect(k8s.Update(ctx, ancient)).To(Succeed())
+		ExpectCondition(ctx, ancient, "ShortURL", no, "Conflicted", "belongs to namespace "+free.Namespace)
+		ExpectCondition(ctx, free, "ShortURL", yes, "Assigned", "")
+	})
+
 	It("passes to nobody silently, but to whoever then asks for it", func(ctx context.Context) {
 		ExpectCondition(ctx, younger, "ShortURL", no, "Conflicted", "")
 		Expect(k8s.Delete(ctx, older)).To(Succeed())

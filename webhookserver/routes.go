@@ -48,6 +48,8 @@ type Hook struct {
 	Since time.Time
 	// ShortURLLost says that the claim lost its short url and its owner has not edited it since: it takes no part.
 	ShortURLLost bool
+	// ShortURLHeld says that the claim has had the short url so far: it comes before all others.
+	ShortURLHeld bool
 }
 
 // Input is everything that a table is made of.
@@ -101,8 +103,8 @@ type route struct {
 	parameters map[string]string // of a custom webhook
 }
 
-// Build makes a table. Every webhook is served on its namespaced path; of those that claim one short url the oldest has
-// it, and of equally old ones the first by namespace. The order of the input does not matter.
+// Build makes a table. Every webhook is served on its namespaced path; of those that claim one short url whoever has
+// had it so far keeps it; otherwise the oldest has it, and of equally old ones the first by namespace. The order of the input does not matter.
 func Build(in Input) (*Table, map[Key]Outcome) {
 	t := &Table{
 		keyring:     auth.NewKeyring(in.Tokens, in.SystemNamespace),
@@ -111,7 +113,7 @@ func Build(in Input) (*Table, map[Key]Outcome) {
 		ruleVersion: in.RuleVersion,
 	}
 	hooks := slices.Clone(in.Hooks)
-	slices.SortFunc(hooks, older)
+	slices.SortFunc(hooks, stronger)
 	for _, hook := range hooks {
 		t.add(hook, mayOwn(in.ShortURLNamespaces, hook.Namespace))
 	}
@@ -124,8 +126,14 @@ func Build(in Input) (*Table, map[Key]Outcome) {
 	return t, t.outcomes(in.ShortURLNamespaces)
 }
 
-// older orders claims: by age, then namespace; the rest only makes the order total.
-func older(a, b Hook) int {
+// stronger orders claims: who has the short url, then by age, then namespace; the rest only makes the order total.
+func stronger(a, b Hook) int {
+	if a.ShortURLHeld != b.ShortURLHeld {
+		if a.ShortURLHeld {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.URL, b.URL),
 		cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 }
@@ -134,7 +142,7 @@ func mayOwn(namespaces []string, namespace string) bool {
 	return namespaces == nil || slices.Contains(namespaces, namespace)
 }
 
-// add takes the next claim in order of age.
+// add takes the next claim, the strongest first.
 func (t *Table) add(hook Hook, mayOwnShort bool) {
 	if t.routes[hook.Key] != nil {
 		return

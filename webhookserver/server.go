@@ -37,8 +37,8 @@ const (
 	// bodyBudget is the memory for bodies in all requests together. A request needs up to four times its body (payload,
 	// echo, the queue's copy), so this is a quarter of what may be used.
 	bodyBudget = 128 << 20
-	// drainTimeout is for what is under way when the server stops; no request takes longer.
-	drainTimeout = writeTimeout
+	// DrainTimeout is for what is under way when the server stops; no request takes longer.
+	DrainTimeout = writeTimeout
 )
 
 // Options are what a Server needs.
@@ -154,7 +154,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 // drain waits for the requests under way, and cuts off those that take too long.
 func (s *Server) drain(ctx context.Context, failed <-chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, DrainTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if err != nil {

@@ -59,6 +59,23 @@ var _ = Describe("Who may write what became of a trigger", func() {
 		Expect(tenant.Update(ctx, o)).To(MatchError(ContainSubstring(denied)))
 	})
 
+	It("denies a tenant to mark an object as a record, or a record as none", func(ctx context.Context) {
+		o := object(request)
+		o.SetLabels(map[string]string{"hookstorm.dev/outcome": "Succeeded", "hookstorm.dev/delivery": "zzzz"})
+		Expect(tenant.Create(ctx, o)).To(MatchError(ContainSubstring(denied)))
+		marked := object(record)
+		marked.SetLabels(map[string]string{"hookstorm.dev/outcome": "Succeeded", "mine": "yes"})
+		marked.SetAnnotations(map[string]string{"hookstorm.dev/bytes": "7"})
+		Expect(hookstorm.Create(ctx, marked)).To(Succeed())
+		marked.SetAnnotations(map[string]string{"hookstorm.dev/bytes": "0"})
+		Expect(tenant.Update(ctx, marked)).To(MatchError(ContainSubstring(denied)))
+		marked.SetAnnotations(map[string]string{"hookstorm.dev/bytes": "7", "note": "mine"})
+		marked.SetLabels(map[string]string{"hookstorm.dev/outcome": "Succeeded"})
+		Expect(tenant.Update(ctx, marked)).To(Succeed())
+		marked.SetLabels(nil)
+		Expect(tenant.Update(ctx, marked)).To(MatchError(ContainSubstring(denied)))
+	})
+
 	It("lets HookStorm write outcomes", func(ctx context.Context) {
 		o := object(record)
 		Expect(hookstorm.Create(ctx, o)).To(Succeed())

@@ -5,12 +5,14 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
@@ -23,8 +25,8 @@ const (
 	// recorders is how many records are written at once: an API server writes no faster with more.
 	recorders = 32
 	// lookahead is how many deliveries are evaluated before their records are written, so that a record which history
-	// would drop at once is not written at all. It is the queue's window, which bounds them anyway.
-	lookahead = 4096
+	// would drop at once is not written at all. The queue hands out no more than these anyway.
+	lookahead = queue.WindowDeliveries
 	// bookPatience is how long a delivery waits for the rule book that its acceptor had seen.
 	bookPatience = 5 * time.Second
 )
@@ -43,6 +45,10 @@ type Observer interface {
 	Evaluated(namespace string, outcome v1alpha1.RuleOutcome, instance string, at time.Time)
 }
 
+// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=create
+// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances/status,verbs=update
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
 // Dispatcher consumes a Source until its context ends. Its fields are set before Start.
 type Dispatcher struct {
 	Source   Source
@@ -57,8 +63,9 @@ type Dispatcher struct {
 
 // job is an evaluated delivery: what is still to be written before it is done.
 type job struct {
-	message *queue.Message
-	records []*record
+	message  *queue.Message
+	records  []*record // not written yet
+	attempts int
 }
 
 // NeedLeaderElection says that every replica dispatches what it accepted.
@@ -67,36 +74,33 @@ func (d *Dispatcher) NeedLeaderElection() bool { return false }
 // Start dispatches until ctx ends, and returns when everything under way has ended. What is not done by then stays in
 // the queue.
 func (d *Dispatcher) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	jobs := make(chan job, lookahead)
-	var evaluating, recording sync.WaitGroup
+	var running sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		evaluating.Go(func() { d.evaluate(ctx, jobs) })
+		running.Go(func() { cancel(d.evaluate(ctx, jobs)) })
 	}
 	for range recorders {
-		recording.Go(func() { d.record(ctx, jobs) })
+		running.Go(func() { d.record(ctx, jobs, &running) })
 	}
-	evaluating.Wait()
-	close(jobs)
-	recording.Wait()
-	if ctx.Err() == nil {
-		return fmt.Errorf("receiving deliveries: the queue ended")
+	running.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("receiving deliveries: %w", err)
 	}
 	return nil
 }
 
-// evaluate receives deliveries, evaluates them and passes on what is to be recorded.
-func (d *Dispatcher) evaluate(ctx context.Context, jobs chan<- job) {
+// evaluate receives deliveries, evaluates them and passes on what is to be recorded. It returns why it ended.
+func (d *Dispatcher) evaluate(ctx context.Context, jobs chan<- job) error {
 	for {
 		message, err := d.Source.Receive(ctx)
 		if err != nil {
-			if ctx.Err() == nil {
-				d.Log.Error(err, "Receiving deliveries ended")
-			}
-			return
+			return err
 		}
 		book, err := d.Books.At(ctx, message.Delivery.RuleVersion, bookPatience)
 		if err != nil {
-			return
+			return err
 		}
 		records := d.match(book, message)
 		if len(records) == 0 {
@@ -106,7 +110,7 @@ func (d *Dispatcher) evaluate(ctx context.Context, jobs chan<- job) {
 		select {
 		case jobs <- job{message: message, records: records}:
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 	}
 }
@@ -119,15 +123,9 @@ func (d *Dispatcher) match(book *rule.Book, message *queue.Message) []*record {
 	d.Observer.Delivered(delivery.Namespace, delivery.Webhook, started)
 
 	var records []*record
-	var payload any
-	decoded := false
+	payload := sync.OnceValues(func() (any, error) { return criteria.Decode(delivery.Payload) })
 	for _, target := range book.Targets(webhook, delivery.Trigger, delivery.Parameters) {
-		if !decoded && rule.NeedsPayload(target.Rules) && len(delivery.Payload) > 0 {
-			// The server accepted only valid JSON; were it not, the rules would see an empty payload.
-			payload, _ = criteria.Decode(delivery.Payload)
-			decoded = true
-		}
-		r := newRecord(delivery, webhook, target.Namespace, rule.Evaluate(target.Rules, payload))
+		r := newRecord(delivery, webhook, target.Namespace, outcomesOf(target.Rules, delivery.Payload, payload))
 		r.started = started
 		deliveriesDispatched.WithLabelValues(r.condition().Reason).Inc()
 		instance := ""
@@ -146,15 +144,46 @@ func (d *Dispatcher) match(book *rule.Book, message *queue.Message) []*record {
 	return records
 }
 
-// record writes what is to be recorded, and then lets the queue forget the delivery.
-func (d *Dispatcher) record(ctx context.Context, jobs <-chan job) {
-	for j := range jobs {
-		written := true
-		for _, r := range j.records {
-			written = written && d.write(ctx, r)
+// outcomesOf evaluates rules, and decodes the payload only if one of them looks into it.
+func outcomesOf(rules []*rule.Rule, text []byte, decode func() (any, error)) []v1alpha1.RuleOutcome {
+	if len(text) == 0 || !rule.NeedsPayload(rules) {
+		return rule.Evaluate(rules, nil)
+	}
+	payload, err := decode()
+	if err != nil {
+		return rule.Fail(rules, err)
+	}
+	return rule.Evaluate(rules, payload)
+}
+
+// record writes what is to be recorded, and then lets the queue forget the delivery. What cannot be written now comes back
+// into jobs later, so that it holds up nothing else; running counts what waits.
+func (d *Dispatcher) record(ctx context.Context, jobs chan job, running *sync.WaitGroup) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j := <-jobs:
+			if d.writeAll(ctx, &j) {
+				j.message.Done()
+				continue
+			}
+			running.Go(func() { comeBack(ctx, jobs, j) })
 		}
-		if written {
-			j.message.Done()
-		}
+	}
+}
+
+// comeBack passes a job on again when it is time for its next attempt.
+func comeBack(ctx context.Context, jobs chan<- job, j job) {
+	timer := time.NewTimer(wait.Jitter(min(maxRetryDelay, firstRetryDelay<<min(j.attempts, maxRetryDoublings)), 0.2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	select {
+	case <-ctx.Done():
+	case jobs <- j:
 	}
 }

@@ -10,6 +10,7 @@ const (
 	skippedWindow    = "window"    // history would have dropped it at once
 	skippedQuota     = "quota"     // the namespace's quota is exceeded
 	skippedNamespace = "namespace" // the namespace is gone or going
+	skippedAdmission = "admission" // somebody's admission policy or webhook does not let it in
 	skippedInvalid   = "invalid"   // the API server refuses the object
 )
 
@@ -24,7 +25,7 @@ var (
 	}, []string{"kind"})
 	recordsSkipped = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hookstorm_records_skipped_total",
-		Help: "Records not written, by reason: window, quota, namespace, invalid.",
+		Help: "Records not written, by reason: window, quota, namespace, admission, invalid.",
 	}, []string{"reason"})
 )
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -23,6 +24,8 @@ const (
 	maxSucceededPayload = 64 << 10
 	// maxFailedPayload is how much of the payload of a failure is kept, in bytes.
 	maxFailedPayload = 256 << 10
+	// maxEncoded bounds a payload as it is encoded in a request, where some characters take six bytes: etcd takes 1.5 MiB.
+	maxEncoded = 1 << 20
 	// maxLabel is the length of a label's value.
 	maxLabel = 63
 	// reportingController names HookStorm in Events.
@@ -62,9 +65,9 @@ func (r *record) outcome() string {
 	return v1alpha1.OutcomeSucceeded
 }
 
-// kind is what is written: a failure is always a TriggerInstance.
+// kind is what is written: a failure is always a TriggerInstance, and so is what violates an audited schema.
 func (r *record) kind() v1alpha1.Record {
-	if r.outcome() == v1alpha1.OutcomeFailed {
+	if r.outcome() == v1alpha1.OutcomeFailed || r.delivery.Violation != "" {
 		return v1alpha1.RecordTriggerInstance
 	}
 	return r.webhook.History.Recorded()
@@ -172,7 +175,7 @@ func (r *record) payload() string {
 	if r.outcome() == v1alpha1.OutcomeFailed {
 		limit = maxFailedPayload
 	}
-	return cut(string(r.delivery.Payload), limit)
+	return cutEncoded(cut(string(r.delivery.Payload), limit), maxEncoded)
 }
 
 // event returns the Event: about the Webhook, or in another namespace, where an Event must not be about it, about the Rule.
@@ -220,6 +223,25 @@ func label(object metav1.Object, key, value string) {
 	if short != value {
 		object.GetAnnotations()[key] = value
 	}
+}
+
+// cutEncoded bounds a text by its size as Kubernetes encodes it in JSON.
+func cutEncoded(text string, limit int) string {
+	size := 0
+	for i, r := range text {
+		switch {
+		case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029', r == utf8.RuneError:
+			size += 6
+		case r == '"', r == '\\':
+			size += 2
+		default:
+			size += utf8.RuneLen(r)
+		}
+		if size > limit {
+			return text[:i]
+		}
+	}
+	return text
 }
 
 // cut bounds a text to a number of bytes, in whole characters.

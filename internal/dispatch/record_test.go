@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ import (
 var (
 	errQuota   = errors.New("exceeded quota: objects")
 	errRefused = errors.New("connection refused")
+	errRBAC    = errors.New(`User "hookstorm" cannot create resource "triggerinstances"`)
+	errPolicy  = errors.New("ValidatingAdmissionPolicy 'no' denied request")
+	errWebhook = errors.New(`failed calling webhook "x"`)
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -180,23 +184,49 @@ func TestWhatCanNeverBeWrittenIsGivenUp(t *testing.T) {
 	terminating := apierrors.NewForbidden(instances, "x", nil)
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	tests := map[string]struct {
-		err  error
-		want string
+		err      error
+		attempts int
+		want     string
 	}{
-		"a namespace that is gone":        {apierrors.NewNotFound(corev1.Resource("namespaces"), "ci"), skippedNamespace},
-		"a namespace that is going":       {terminating, skippedNamespace},
-		"a quota":                         {apierrors.NewForbidden(instances, "x", errQuota), skippedQuota},
-		"an object that is refused":       {apierrors.NewInvalid(schema.GroupKind{}, "x", nil), skippedInvalid},
-		"a right that is missing is not":  {apierrors.NewForbidden(instances, "x", nil), ""},
-		"nor a resource that is missing":  {apierrors.NewGenericServerResponse(404, "POST", instances, "", "", 0, true), ""},
-		"nor an API server that is gone":  {errRefused, ""},
-		"nor one that has too much to do": {apierrors.NewTooManyRequests("later", 1), ""},
+		"a namespace that is gone":        {apierrors.NewNotFound(corev1.Resource("namespaces"), "ci"), 999, skippedNamespace},
+		"a namespace that is going":       {terminating, 999, skippedNamespace},
+		"a quota":                         {apierrors.NewForbidden(instances, "x", errQuota), 999, skippedQuota},
+		"an object that is refused":       {apierrors.NewInvalid(schema.GroupKind{}, "x", nil), 999, skippedInvalid},
+		"an admission policy":             {apierrors.NewForbidden(instances, "x", errPolicy), 1, skippedAdmission},
+		"an admission webhook that fails": {apierrors.NewInternalError(errWebhook), maxAdmissionAttempts, skippedAdmission},
+		"at first it is tried again":      {apierrors.NewInternalError(errWebhook), maxAdmissionAttempts - 1, ""},
+		"a right that is missing is not":  {apierrors.NewForbidden(instances, "x", errRBAC), 999, ""},
+		"nor a resource that is missing":  {apierrors.NewGenericServerResponse(404, "POST", instances, "", "", 0, true), 999, ""},
+		"nor an API server that is gone":  {errRefused, 999, ""},
+		"nor one that has too much to do": {apierrors.NewTooManyRequests("later", 1), 999, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := givenUp(test.err); got != test.want {
+			if got := givenUp(test.err, test.attempts); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsKeptOfAPayloadFitsIntoARequest(t *testing.T) {
+	d := accepted()
+	d.Payload = []byte(`"` + strings.Repeat("<", 256<<10) + `"`)
+	instance := newRecord(d, rule.Webhook{}, "ci", outcomes(v1alpha1.ResultFailed)).instance(noon)
+	encoded, err := json.Marshal(instance)
+	if err != nil || len(encoded) > 3<<19 {
+		t.Errorf("%d bytes, %v", len(encoded), err)
+	}
+	if len(instance.Spec.Payload) < maxEncoded/6-1 {
+		t.Errorf("%d bytes are kept", len(instance.Spec.Payload))
+	}
+}
+
+func TestAnAuditedViolationIsAlwaysRecorded(t *testing.T) {
+	d := accepted()
+	d.Violation = "/a: 1 is not of type 'string'"
+	r := newRecord(d, rule.Webhook{History: &v1alpha1.WebhookHistory{Record: v1alpha1.RecordNone}}, "ci", nil)
+	if r.kind() != v1alpha1.RecordTriggerInstance || r.instance(noon).Status.Violation != d.Violation {
+		t.Errorf("%s, %q", r.kind(), r.instance(noon).Status.Violation)
 	}
 }

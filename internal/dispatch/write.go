@@ -3,49 +3,57 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
-// writeTimeout bounds one attempt to write a record. An attempt outlives the end of the Dispatcher's context by as much.
-const writeTimeout = 10 * time.Second
+const (
+	// writeTimeout bounds one attempt to write a record. An attempt outlives the end of the Dispatcher's context by as much.
+	writeTimeout = 10 * time.Second
+	// firstRetryDelay is the time before the second attempt; it doubles with each until maxRetryDelay, and stays there: an
+	// API server may be away for any length of time.
+	firstRetryDelay   = 100 * time.Millisecond
+	maxRetryDelay     = 10 * time.Second
+	maxRetryDoublings = 7
+	// maxAdmissionAttempts is how often a record is tried, in about three minutes, while an admission webhook fails that has
+	// to admit it: that may be for one namespace alone, whose records must not fill the window of all.
+	maxAdmissionAttempts = 24
+)
 
-// writeBackoff is the time between attempts while the API server does not answer; it stays at its cap.
-var writeBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 7, Cap: 10 * time.Second}
+// writeAll makes one attempt to write the records of a job, and reports whether none is left.
+func (d *Dispatcher) writeAll(ctx context.Context, j *job) bool {
+	j.attempts++
+	j.records = slices.DeleteFunc(j.records, func(r *record) bool { return d.write(ctx, r, j.attempts) })
+	return len(j.records) == 0
+}
 
-// write writes a record and reports whether the delivery needs it no more: it was written, now or before, or history has
-// passed it by, or it can never be written, which is counted. False means that ctx ended first.
-func (d *Dispatcher) write(ctx context.Context, r *record) bool {
-	backoff := writeBackoff
-	for {
-		if r.passedBy(&d.windows) {
-			recordsSkipped.WithLabelValues(skippedWindow).Inc()
-			return true
-		}
-		err := d.create(ctx, r)
-		if err == nil || apierrors.IsAlreadyExists(err) {
-			recordsWritten.WithLabelValues(string(r.kind())).Inc()
-			return true
-		}
-		if reason := givenUp(err); reason != "" {
-			recordsSkipped.WithLabelValues(reason).Inc()
-			d.Log.V(1).Info("A record was given up", "namespace", r.namespace, "delivery", r.delivery.ID, "reason", reason, "error", err.Error())
-			return true
-		}
-		d.Log.V(1).Info("A record waits", "namespace", r.namespace, "delivery", r.delivery.ID, "error", err.Error())
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(backoff.Step()):
-		}
+// write makes one attempt to write a record and reports whether the delivery needs it no more: it was written, now or
+// before, or history has passed it by, or it can never be written, which is counted.
+func (d *Dispatcher) write(ctx context.Context, r *record, attempts int) bool {
+	if r.passedBy(&d.windows) {
+		recordsSkipped.WithLabelValues(skippedWindow).Inc()
+		return true
 	}
+	err := d.create(ctx, r)
+	if err == nil || apierrors.IsAlreadyExists(err) {
+		recordsWritten.WithLabelValues(string(r.kind())).Inc()
+		return true
+	}
+	log := d.Log.WithValues("namespace", r.namespace, "delivery", r.delivery.ID, "error", err.Error())
+	if reason := givenUp(err, attempts); reason != "" {
+		recordsSkipped.WithLabelValues(reason).Inc()
+		log.Info("A record was given up", "reason", reason)
+		return true
+	}
+	log.V(1).Info("A record waits")
+	return false
 }
 
 // create makes one attempt. It is finished even when ctx ends meanwhile: the delivery is done sooner than after a restart.
@@ -62,7 +70,7 @@ func (d *Dispatcher) create(ctx context.Context, r *record) error {
 }
 
 // givenUp returns why a record can never be written, or "" if it may be later.
-func givenUp(err error) string {
+func givenUp(err error, attempts int) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return ""
@@ -74,6 +82,10 @@ func givenUp(err error) string {
 		return skippedNamespace
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
 		return skippedQuota
+	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "cannot create resource"):
+		return skippedAdmission // not RBAC, which an administrator mends: somebody's policy
+	case strings.Contains(err.Error(), "failed calling webhook") && attempts >= maxAdmissionAttempts:
+		return skippedAdmission
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
 		return skippedInvalid
 	}

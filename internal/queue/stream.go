@@ -49,7 +49,7 @@ func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
 		MaxDeliver:    -1,
-		MaxAckPending: windowDeliveries, // of packs, each of at least one delivery: the window is full before
+		MaxAckPending: WindowDeliveries, // of packs, each of at least one delivery: the window is full before
 		FilterSubject: subjectPrefix + "*",
 	})
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// windowDeliveries bounds the deliveries that are read and not done.
-	windowDeliveries = 4096
+	// WindowDeliveries bounds the deliveries that Receive hands out and that are not done.
+	WindowDeliveries = 4096
 	// windowBytes bounds the size of their packs.
 	windowBytes = 64 << 20
 )
@@ -55,7 +55,7 @@ type window struct {
 	deliveries int
 	bytes      int
 	room       chan struct{} // capacity 1; holds a token when something became free
-	tokens     chan struct{} // one for each message in ready; windowDeliveries bounds them, so sending never blocks
+	tokens     chan struct{} // one for each message in ready; WindowDeliveries bounds them, so sending never blocks
 }
 
 func newWindow() *window {
@@ -63,7 +63,7 @@ func newWindow() *window {
 		ready:  make(map[string][]*Message),
 		packs:  make(map[uint64]*readPack),
 		room:   make(chan struct{}, 1),
-		tokens: make(chan struct{}, windowDeliveries),
+		tokens: make(chan struct{}, WindowDeliveries),
 	}
 }
 
@@ -71,7 +71,7 @@ func newWindow() *window {
 func (w *window) fits() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return min((windowDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
+	return min((WindowDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
 }
 
 // find returns the pack of this sequence if it was read before, and whether it is processed.

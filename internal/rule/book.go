@@ -22,7 +22,7 @@ type Webhook struct {
 	Sees func(namespace string) bool
 }
 
-// Target is a namespace that a trigger is dispatched to, with its rules for that trigger, in the order of their names.
+// Target is a namespace that a trigger is dispatched to, with its rules for that trigger.
 type Target struct {
 	Namespace string
 	Rules     []*Rule

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/internal/criteria"
@@ -20,8 +17,6 @@ const reasonFailed = "CriterionFailed"
 // Rule is one compiled Rule.
 type Rule struct {
 	Namespace, Name string
-	UID             types.UID
-	Created         time.Time
 
 	backstop   bool
 	trigger    string
@@ -46,8 +41,6 @@ func Compile(r *v1alpha1.Rule) (*Rule, error) {
 	return &Rule{
 		Namespace:  r.Namespace,
 		Name:       r.Name,
-		UID:        r.UID,
-		Created:    r.CreationTimestamp.Time,
 		backstop:   r.Spec.Type == v1alpha1.RuleBackstop,
 		trigger:    r.Spec.Trigger.Type,
 		parameters: Parameters(r.Spec.Trigger.Parameters),
@@ -81,17 +74,15 @@ func (r *Rule) takes(parameters map[string]string) bool {
 func (r *Rule) evaluate(payload any) (outcome v1alpha1.RuleOutcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			outcome = v1alpha1.RuleOutcome{
-				Name: r.Name, Result: v1alpha1.ResultFailed, Reason: reasonFailed, Message: cut(fmt.Sprintf("evaluation panicked: %v", p)),
-			}
+			outcome = r.failed(fmt.Sprintf("evaluation panicked: %v", p))
 		}
 	}()
 	result, err := r.criteria.Evaluate(payload)
+	if err != nil {
+		return r.failed(err.Error())
+	}
 	outcome = v1alpha1.RuleOutcome{Name: r.Name, Result: v1alpha1.ResultNotMatched, Reason: string(result.Reason), Message: cut(result.Message)}
-	switch {
-	case err != nil:
-		outcome.Result, outcome.Reason, outcome.Message = v1alpha1.ResultFailed, reasonFailed, cut(err.Error())
-	case result.Matched:
+	if result.Matched {
 		outcome.Result = v1alpha1.ResultMatched
 	}
 	return outcome
@@ -118,6 +109,20 @@ func Evaluate(rules []*Rule, payload any) []v1alpha1.RuleOutcome {
 		}
 	}
 	return outcomes
+}
+
+// Fail returns the outcomes of rules that cannot be evaluated, because the payload cannot be decoded.
+func Fail(rules []*Rule, err error) []v1alpha1.RuleOutcome {
+	outcomes := make([]v1alpha1.RuleOutcome, 0, len(rules))
+	for _, r := range rules {
+		outcomes = append(outcomes, r.failed(err.Error()))
+	}
+	return outcomes
+}
+
+// failed is the outcome of a rule that could not be evaluated.
+func (r *Rule) failed(why string) v1alpha1.RuleOutcome {
+	return v1alpha1.RuleOutcome{Name: r.Name, Result: v1alpha1.ResultFailed, Reason: reasonFailed, Message: cut(why)}
 }
 
 // NeedsPayload reports whether any of the rules looks into the payload.
