@@ -138,7 +138,7 @@ func (r *KeptWebhookReconciler) release(ctx context.Context, w *v1alpha1.Webhook
 // setsLabel reports whether somebody else sets HookStorm's label too, as a manifest does that was exported: it is theirs.
 func setsLabel(f metav1.ManagedFieldsEntry) bool {
 	return f.Manager != v1alpha1.ManagedByHookStorm && f.FieldsV1 != nil &&
-		strings.Contains(string(f.FieldsV1.Raw), `"f:`+v1alpha1.LabelManagedBy+`"`)
+		strings.Contains(f.FieldsV1.GetRawString(), `"f:`+v1alpha1.LabelManagedBy+`"`)
 }
 
 // remove deletes a kept Webhook that no Rule needs, unless somebody has written to it since it was read.

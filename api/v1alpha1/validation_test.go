@@ -44,6 +44,7 @@ var _ = Describe("What the API server takes", func() {
 		Entry("tokens of a Secret", webhook(", auth: [{tokens: {secretRef: {name: mine}}}]")),
 		Entry("namespaces by selector", webhook(", allowedRules: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}")),
 		Entry("limits and history", webhook(", limits: {maxBodySize: 2Mi}, history: {record: Event, succeeded: 0, failed: 1000, ttl: 1h30m, payload: Omit}")),
+		Entry("a size in bytes", webhook(", limits: {maxBodySize: 65536}")),
 		Entry("any JSON Schema", webhook(", payloadSchema: {type: object, properties: {a: {type: string}}}")),
 		Entry("a Rule of any trigger", rule("")),
 		Entry("a Rule that registers a webhook", ruleAt("/github/pr/")),

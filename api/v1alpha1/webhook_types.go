@@ -166,7 +166,7 @@ type WebhookLimits struct {
 	// maxBodySize is the largest body in bytes; a larger one is answered 413. Omitted: 1Mi. At least 1, at most the largest
 	// body that the server takes.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(self).isGreaterThan(quantity('0')) && quantity(self).compareTo(quantity('7Mi')) <= 0",message="spec.limits.maxBodySize: a quantity above 0 and at most 7Mi"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0')) && quantity(string(self)).compareTo(quantity('7Mi')) <= 0",message="spec.limits.maxBodySize: a quantity above 0 and at most 7Mi"
 	MaxBodySize *resource.Quantity `json:"maxBodySize,omitempty"`
 }
 
