@@ -85,7 +85,7 @@ test-unit: ## Run the tests that need no control plane
 .PHONY: soak
 soak: build ## Run the long tests: kills, restarts and queues for hours
 	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; set -x; \
-	HOOKSTORM_SOAK=1 go test -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/...
+	HOOKSTORM_SOAK=1 go test -v -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/...
 
 .PHONY: bench
 bench: build ## Measure, print a table and write bench.json

@@ -22,8 +22,8 @@ import (
 var (
 	errQuota   = errors.New("exceeded quota: objects")
 	errRefused = errors.New("connection refused")
-	errRBAC    = errors.New(`User "hookstorm" cannot create resource "triggerinstances"`)
-	errPolicy  = errors.New("ValidatingAdmissionPolicy 'no' denied request")
+	errRBAC    = errors.New(`user "hookstorm" cannot create resource "triggerinstances"`)
+	errPolicy  = errors.New("denied by a policy")
 	errWebhook = errors.New(`failed calling webhook "x"`)
 )
 

@@ -75,19 +75,30 @@ func givenUp(err error, attempts int) string {
 	if !errors.As(err, &status) {
 		return ""
 	}
-	switch details := status.Status().Details; {
+	details := status.Status().Details
+	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return skippedNamespace
 	case apierrors.IsNotFound(err) && details != nil && details.Kind == "namespaces":
 		return skippedNamespace
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return skippedQuota
-	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "cannot create resource"):
-		return skippedAdmission // not RBAC, which an administrator mends: somebody's policy
+	case apierrors.IsForbidden(err):
+		return forbidden(err)
 	case strings.Contains(err.Error(), "failed calling webhook") && attempts >= maxAdmissionAttempts:
 		return skippedAdmission
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
 		return skippedInvalid
 	}
 	return ""
+}
+
+// forbidden tells a quota and somebody's policy from RBAC, which an administrator mends.
+func forbidden(err error) string {
+	switch {
+	case strings.Contains(err.Error(), "exceeded quota"):
+		return skippedQuota
+	case strings.Contains(err.Error(), "cannot create resource"):
+		return ""
+	default:
+		return skippedAdmission
+	}
 }

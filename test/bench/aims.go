@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// allowance is what HookStorm may take beyond the disk's own time, in milliseconds, with one client.
+const allowance = 0.2
+
+// aim is a relation between two values that the project wants to keep.
+type aim struct {
+	text    string
+	a, b    string
+	ratio   func(a, b float64) float64
+	atLeast bool
+	bound   float64
+}
+
+func quotient(a, b float64) float64 { return a / b }
+
+var aims = []aim{
+	{"ack.hookstorm.c64 / ack.group.c64", "ack.hookstorm.c64", "ack.group.c64", quotient, true, 0.6},
+	{"ack.hookstorm.c64 / ack.single.c64", "ack.hookstorm.c64", "ack.single.c64", quotient, true, 3},
+	{
+		fmt.Sprintf("(ack.hookstorm.c1.p50 - %.1f ms) / fdatasync.p50", allowance), "ack.hookstorm.c1.p50", "fdatasync.p50",
+		func(a, b float64) float64 { return (a - allowance) / b }, false, 4,
+	},
+	{"rule.live.p50, ms", "rule.live.p50", "rule.live.p50", func(a, _ float64) float64 { return a }, false, 1000},
+}
+
+// printRatios prints the aims whose values were measured, and whether they are kept.
+func printRatios(w io.Writer, results []result) {
+	fmt.Fprintln(w)
+	for _, aim := range aims {
+		a, measuredA := byName(results, aim.a)
+		b, measuredB := byName(results, aim.b)
+		if !measuredA || !measuredB {
+			continue
+		}
+		ratio := aim.ratio(a, b)
+		sign, kept := "≤", ratio <= aim.bound
+		if aim.atLeast {
+			sign, kept = "≥", ratio >= aim.bound
+		}
+		verdict := "missed"
+		if kept {
+			verdict = "kept"
+		}
+		fmt.Fprintf(w, "%s = %.2f (aim %s %g: %s)\n", aim.text, ratio, sign, aim.bound, verdict)
+	}
+}
