@@ -78,7 +78,7 @@ func (r *HistoryReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 	}
 	now := r.Now()
 	drop, next := r.Limits.surplus(entries, settings, now)
-	if err := r.delete(ctx, drop); err != nil {
+	if err := r.delete(ctx, drop); err != nil && ctx.Err() == nil {
 		return ctrl.Result{}, err
 	}
 	if next.IsZero() {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,6 +24,10 @@ import (
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=rules;webhooks;triggertypes,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets;namespaces,verbs=get;list;watch
 
+// buildInterval is the least time between the end of a build and the next: a thousand objects that are applied one after the
+// other must not cost a thousand builds of everything.
+const buildInterval = 50 * time.Millisecond
+
 // Programmer is the one place that publishes the rule book and the route table. It rebuilds both, in that order, from one
 // look at the caches whenever anything that they depend on has changed; changes that come while it builds make one more
 // build. Every replica has one.
@@ -32,6 +36,7 @@ type Programmer struct {
 	books    *rule.Books
 	routes   *webhookserver.Routes
 	compiler compiler
+	built    time.Time // when the last build ended; the one worker's
 
 	current  atomic.Pointer[program]
 	rules    feed
@@ -71,8 +76,13 @@ func webhookMatters(e event.UpdateEvent) bool {
 		before.lost() != after.lost() || before.holds() != after.holds()
 }
 
-// Reconcile builds and publishes a program, and has the statuses written that it changes.
+// Reconcile builds and publishes a program, and has the statuses written that it changes. The first change is built at once,
+// what follows closely together.
 func (p *Programmer) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	if early := time.Until(p.built.Add(buildInterval)); early > 0 {
+		return ctrl.Result{RequeueAfter: early}, nil
+	}
+	defer func() { p.built = time.Now() }()
 	s, err := p.look(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -84,9 +94,9 @@ func (p *Programmer) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if last == nil {
 		last = &program{}
 	}
-	report(&p.rules, pointers(s.rules), last.rules, next.rules)
-	report(&p.webhooks, pointers(s.webhooks), last.webhooks, next.webhooks)
-	report(&p.types, pointers(s.triggerTypes), last.triggerTypes, next.triggerTypes)
+	report(&p.rules, pointers(s.rules), last.rules, next.rules, sameRuleStatus)
+	report(&p.webhooks, pointers(s.webhooks), last.webhooks, next.webhooks, sameWebhookStatus)
+	report(&p.types, pointers(s.triggerTypes), last.triggerTypes, next.triggerTypes, sameTriggerTypeStatus)
 	return ctrl.Result{}, nil
 }
 
@@ -101,9 +111,9 @@ func (p *Programmer) ReportAll(ctx context.Context) error {
 	if current == nil {
 		return nil // the first build reports everything
 	}
-	report(&p.rules, pointers(s.rules), none.rules, current.rules)
-	report(&p.webhooks, pointers(s.webhooks), none.webhooks, current.webhooks)
-	report(&p.types, pointers(s.triggerTypes), none.triggerTypes, current.triggerTypes)
+	report(&p.rules, pointers(s.rules), none.rules, current.rules, sameRuleStatus)
+	report(&p.webhooks, pointers(s.webhooks), none.webhooks, current.webhooks, sameWebhookStatus)
+	report(&p.types, pointers(s.triggerTypes), none.triggerTypes, current.triggerTypes, sameTriggerTypeStatus)
 	return nil
 }
 
@@ -126,10 +136,10 @@ func (p *Programmer) look(ctx context.Context) (*snapshot, error) {
 }
 
 // report enqueues the objects whose status differs between two programs.
-func report[O client.Object, S any](to *feed, objects []O, last, next map[types.UID]*S) {
+func report[O client.Object, S any](to *feed, objects []O, last, next map[types.UID]*S, same func(a, b *S) bool) {
 	for _, object := range objects {
 		status := next[object.GetUID()]
-		if status != nil && !equality.Semantic.DeepEqual(last[object.GetUID()], status) {
+		if status != nil && !same(last[object.GetUID()], status) {
 			to.add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)})
 		}
 	}

@@ -2,10 +2,12 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/webhookserver"
@@ -182,4 +184,21 @@ func triggerTypeStatus(t *v1alpha1.TriggerType, reason, message string) *v1alpha
 	}
 	accepted.ObservedGeneration = t.Generation
 	return &v1alpha1.TriggerTypeStatus{ObservedGeneration: t.Generation, Conditions: []metav1.Condition{accepted}}
+}
+
+// The same… functions compare statuses as this file makes them: without times and last* fields.
+
+func sameRuleStatus(a, b *v1alpha1.RuleStatus) bool {
+	return a != nil && a.ObservedGeneration == b.ObservedGeneration && a.Webhook == b.Webhook && a.Path == b.Path &&
+		slices.Equal(a.Conditions, b.Conditions)
+}
+
+func sameWebhookStatus(a, b *v1alpha1.WebhookStatus) bool {
+	return a != nil && a.ObservedGeneration == b.ObservedGeneration && a.Path == b.Path && a.NamespacedPath == b.NamespacedPath &&
+		a.URL == b.URL && a.Authentication == b.Authentication && ptr.Equal(a.AttachedRules, b.AttachedRules) &&
+		slices.Equal(a.Conditions, b.Conditions)
+}
+
+func sameTriggerTypeStatus(a, b *v1alpha1.TriggerTypeStatus) bool {
+	return a != nil && a.ObservedGeneration == b.ObservedGeneration && slices.Equal(a.Conditions, b.Conditions)
 }

@@ -10,29 +10,28 @@ import (
 // Delivery is one accepted HTTP request, or one trigger dispatched by other means. It is immutable once published.
 type Delivery struct {
 	// ID names the delivery: a ULID of 26 lower-case characters, so that ids sort by the time of acceptance.
-	ID string `json:"id"`
+	ID string
 	// Namespace is the namespace of the webhook that accepted it.
-	Namespace string `json:"namespace"`
+	Namespace string
 	// Webhook is the name of the Webhook resource.
-	Webhook string `json:"webhook"`
+	Webhook string
 	// URL is the webhook's url without outer slashes; with Namespace it identifies the route.
-	URL string `json:"url"`
+	URL string
 	// Trigger is the trigger's type, such as "core.st2.webhook" or "mypack.mytrigger".
-	Trigger string `json:"trigger"`
+	Trigger string
 	// Parameters are the trigger's parameters; a custom webhook has "url".
-	Parameters map[string]string `json:"parameters,omitempty"`
+	Parameters map[string]string
 	// TraceTag is the sender's trace tag, or one made for this delivery.
-	TraceTag string `json:"traceTag,omitempty"`
+	TraceTag string
 	// Sender is the address the request came from, without its port.
-	Sender string `json:"sender,omitempty"`
+	Sender string
 	// Received is when the request was accepted.
-	Received time.Time `json:"received"`
+	Received time.Time
 	// RuleVersion is the highest resourceVersion of a Rule that the acceptor had seen; a dispatcher waits until it has
 	// seen as much.
-	RuleVersion uint64 `json:"ruleVersion,omitempty"`
+	RuleVersion uint64
 	// Violation says how the payload violates a schema that is only audited; empty when it does not.
-	Violation string `json:"violation,omitempty"`
+	Violation string
 	// Payload is the trigger's payload, a JSON text. Empty means that there is none, which StackStorm calls null.
-	// It travels beside the other fields, not inside them.
-	Payload json.RawMessage `json:"-"`
+	Payload json.RawMessage
 }

@@ -47,13 +47,10 @@ func (p *entryPool) encode(d *delivery.Delivery) (*entry, error) {
 		e = &entry{result: make(chan error, 1)}
 	}
 	e.subject, e.namespace = subject, d.Namespace
-	e.pack, err = d.Append(append(e.pack[:0], packFormat))
-	if err == nil && e.size() > maxDelivery {
-		err = ErrTooLarge
-	}
-	if err != nil {
+	e.pack = d.Append(append(e.pack[:0], packFormat))
+	if e.size() > maxDelivery {
 		p.put(e)
-		return nil, err
+		return nil, ErrTooLarge
 	}
 	return e, nil
 }
