@@ -38,10 +38,12 @@ type round struct {
 func newRound(ctx context.Context) (*round, *load) {
 	GinkgoHelper()
 	r := &round{namespace: makeNamespace(ctx)}
-	Apply(ctx, r.namespace,
-		webhook("hook", "url: "+r.namespace+", history: {succeeded: 1000}"),
-		ruleAt("rule", r.namespace, "trigger.body.uuid: {type: exists}"))
+	Apply(ctx, r.namespace, webhook("hook", "url: "+r.namespace+", history: {succeeded: 1000}"))
 	ExpectServed(ctx, short(r.namespace))
+	// After a kill nobody may lead for a while, and no status says that the Rule is live; a later Rule's url does.
+	Apply(ctx, r.namespace, ruleAt("rule", r.namespace, "trigger.body.uuid: {type: exists}"))
+	Apply(ctx, r.namespace, ruleAt("later", r.namespace+"/later", ""))
+	ExpectServed(ctx, short(r.namespace+"/later"))
 	senders := startLoad(loadOptions{path: short(r.namespace), clients: 32, perSecond: 400, mistakes: true})
 	DeferCleanup(senders.Stop)
 	return r, senders
