@@ -10,8 +10,8 @@ type TriggerInstanceSpec struct {
 	// +required
 	Trigger Trigger `json:"trigger"`
 
-	// payload is the trigger's payload, a JSON text. Empty: there was none, or it was not kept, which payloadSize tells.
-	// At most 262144 characters.
+	// payload is the trigger's payload, a JSON text. A record keeps 64 KiB of it where the trigger succeeded and 256 KiB where
+	// it failed, and cuts off the rest; payloadSize tells. Empty: there was none, or it was not kept. At most 262144 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
 	Payload string `json:"payload,omitempty"`

@@ -199,7 +199,8 @@ const (
 // WebhookHistory is what is recorded of each delivery, and how long it is kept: a window, not an archive. A failure is
 // always a TriggerInstance.
 type WebhookHistory struct {
-	// record is what is written of a delivery that succeeded: TriggerInstance, Event or None. Omitted: TriggerInstance.
+	// record is what is written of a delivery that succeeded: TriggerInstance, Event or None. Omitted: TriggerInstance. A
+	// violation that validation: Audit lets pass is always a TriggerInstance.
 	// +optional
 	Record Record `json:"record,omitempty"`
 
