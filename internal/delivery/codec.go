@@ -58,7 +58,8 @@ func (d *Delivery) appendFields(b []byte) []byte {
 	for _, name := range slices.Sorted(maps.Keys(d.Parameters)) {
 		b = appendPart(appendPart(b, name), d.Parameters[name])
 	}
-	return b
+	b = appendPart(b, d.Instance)
+	return binary.AppendUvarint(b, d.Depth)
 }
 
 func (d *Delivery) readFields(b []byte) error {
@@ -84,30 +85,51 @@ func (d *Delivery) readFields(b []byte) error {
 		return errTruncated
 	}
 	d.RuleVersion, d.Received = version, time.Unix(seconds, int64(nanoseconds)).UTC()
-	return d.readParameters(b[width:])
+	b, err := d.readParameters(b[width:])
+	if err != nil {
+		return err
+	}
+	return d.readOrigin(b)
 }
 
-func (d *Delivery) readParameters(b []byte) error {
+// readOrigin reads the fields that an older writer did not know.
+func (d *Delivery) readOrigin(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	instance, b, err := part(b)
+	if err != nil {
+		return err
+	}
+	depth, width := binary.Uvarint(b)
+	if width <= 0 {
+		return errTruncated
+	}
+	d.Instance, d.Depth = string(instance), depth
+	return nil
+}
+
+func (d *Delivery) readParameters(b []byte) ([]byte, error) {
 	count, width := binary.Uvarint(b)
 	if width <= 0 || count > uint64(len(b)) {
-		return errTruncated
+		return nil, errTruncated
 	}
 	b = b[width:]
 	for range count {
 		name, rest, err := part(b)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		value, rest, err := part(rest)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if d.Parameters == nil {
 			d.Parameters = make(map[string]string, count)
 		}
 		d.Parameters[string(name)], b = string(value), rest
 	}
-	return nil
+	return b, nil
 }
 
 // appendPart appends a length and so many bytes.

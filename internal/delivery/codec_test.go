@@ -22,6 +22,8 @@ func full() Delivery {
 		Received:    time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
 		RuleVersion: 42,
 		Violation:   "/body: missing property \"x\"",
+		Instance:    "asked",
+		Depth:       3,
 		Payload:     []byte(`{"body":{"text":"é\u0000\n"},"headers":{}}`),
 	}
 }
@@ -72,6 +74,18 @@ func TestATruncatedDeliveryIsAnError(t *testing.T) {
 		if _, _, err := Decode(b[:n]); err == nil {
 			t.Errorf("the first %d of %d bytes are decoded", n, len(b))
 		}
+	}
+}
+
+func TestFieldsThatAnEarlierVersionDidNotKnowAreEmpty(t *testing.T) {
+	fields := (&Delivery{ID: "x"}).appendFields(nil)
+	earlier := fields[:len(fields)-2] // without instance and depth
+	d, _, err := Decode(append(appendPart(nil, earlier), 0))
+	if err != nil {
+		t.Fatalf("decoding: %v", err)
+	}
+	if diff := cmp.Diff(Delivery{ID: "x", Payload: []byte{}}, d); diff != "" {
+		t.Errorf("decoded (-want +got):\n%s", diff)
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 type Delivery struct {
 	// ID names the delivery: a ULID of 26 lower-case characters, so that ids sort by the time of acceptance.
 	ID string
-	// Namespace is the namespace of the webhook that accepted it.
+	// Namespace is the namespace of the webhook that accepted it, or of the Rule or TriggerInstance that asked for it.
 	Namespace string
-	// Webhook is the name of the Webhook resource.
+	// Webhook is the name of the Webhook resource; empty where no webhook accepted it.
 	Webhook string
-	// URL is the webhook's url without outer slashes; with Namespace it identifies the route.
+	// URL is the webhook's url without outer slashes; with Namespace it identifies the route. Empty where there is none.
 	URL string
 	// Trigger is the trigger's type, such as "core.st2.webhook" or "mypack.mytrigger".
 	Trigger string
@@ -32,6 +32,10 @@ type Delivery struct {
 	RuleVersion uint64
 	// Violation says how the payload violates a schema that is only audited; empty when it does not.
 	Violation string
+	// Instance is the name of the TriggerInstance that asked for the dispatch and takes the outcome; empty for others.
+	Instance string
+	// Depth counts the Rules that dispatched one another to come to this trigger; zero for what came from outside.
+	Depth uint64
 	// Payload is the trigger's payload, a JSON text. Empty means that there is none, which StackStorm calls null.
 	Payload json.RawMessage
 }
