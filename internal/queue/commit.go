@@ -140,12 +140,15 @@ func wait(ack jetstream.PubAckFuture) error {
 	}
 }
 
-// commitError tells a full stream and a timeout from other failures.
+// commitError tells a full stream, a taken subject and a timeout from other failures.
 func commitError(err error) error {
 	var api *jetstream.APIError
+	errors.As(err, &api)
 	switch {
-	case errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, textFull):
+	case api != nil && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, textFull):
 		return ErrFull
+	case api != nil && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+		return errTaken
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return errTimeout
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
 // childDir is the environment variable that makes the test binary a child: it names the directory in which to open a queue.
@@ -27,26 +30,28 @@ func TestMain(m *testing.M) {
 
 const (
 	childPublishers = 16
+	childReceivers  = 64 // enough for batches
+	childDelay      = 50 * time.Millisecond
 	// childAcks is how many deliveries a child has acknowledged, at least, before it is killed.
 	childAcks = 1500
 	kills     = 3
+	soakKills = 100
 )
 
-// runChild publishes for ever, and processes every second delivery. It writes "acked <id>" after each acknowledgement and
-// "done <id>" before each Done.
+// runChild publishes for ever, and processes some deliveries. It writes "acked <id>" after each acknowledgement and
+// "done <id>" before each Done of what is not postponed.
 func runChild(dir string) error {
 	q, err := Open(context.Background(), Options{Dir: dir})
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
 	var next atomic.Int64
 	failed := make(chan error)
 	for range childPublishers {
 		go func() {
 			for {
 				d := numbered(fmt.Sprintf("p%d", os.Getpid()), int(next.Add(1)))
-				if err := q.Publish(ctx, d); err != nil {
+				if err := publishSomehow(q, d); err != nil {
 					failed <- err
 					return
 				}
@@ -54,25 +59,55 @@ func runChild(dir string) error {
 			}
 		}()
 	}
-	go func() {
-		for n := 0; ; n++ {
-			m, err := q.Receive(ctx)
-			if err != nil {
-				failed <- err
-				return
-			}
-			if n%2 == 0 {
-				fmt.Println("done", m.Delivery.ID)
-				m.Done()
-			}
-		}
-	}()
+	for range childReceivers {
+		go func() { failed <- processSome(q) }()
+	}
 	return <-failed
+}
+
+// publishSomehow publishes every fourth delivery once, and the others in packs.
+func publishSomehow(q *Queue, d delivery.Delivery) error {
+	if d.Received.Unix()%4 != 0 {
+		return q.Publish(context.Background(), d)
+	}
+	_, duplicate, err := q.PublishOnce(context.Background(), d.ID, d)
+	if duplicate {
+		return fmt.Errorf("delivery %s is taken for a duplicate", d.ID)
+	}
+	return err
+}
+
+// processSome receives until it fails. Of four deliveries one is postponed, one left alone, and two are done; one that comes
+// back from being postponed is postponed once more and then done.
+func processSome(q *Queue) error {
+	for n := 0; ; n++ {
+		m, err := q.Receive(context.Background())
+		if err != nil {
+			return err
+		}
+		switch attempts := len(m.Progress); {
+		case attempts == 1, attempts == 0 && n%4 == 1:
+			progress := append(m.Progress, '+')
+			err := q.Postpone(context.Background(), m.Delivery.ID, time.Now().Add(childDelay), m.Delivery, progress)
+			if err != nil {
+				return err
+			}
+			m.Done()
+		case attempts == 0 && n%4 == 3:
+		default:
+			fmt.Println("done", m.Delivery.ID)
+			m.Done()
+		}
+	}
 }
 
 func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 	dir := t.TempDir()
 	acked, processed := make(map[string]bool), make(map[string]bool)
+	kills := kills
+	if soak() {
+		kills = soakKills
+	}
 	for range kills {
 		killChild(t, dir, acked, processed)
 	}

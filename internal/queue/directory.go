@@ -43,12 +43,12 @@ func lockDir(dir string) (*flock.Flock, error) {
 const (
 	// preferredMaxBytes is what a queue stores at most when nothing else is said and the disk has room.
 	preferredMaxBytes = 6 << 30
-	// diskReserve is the part of the disk, one in so many, that the default leaves to others: the server's own files and
-	// blocks which are partly processed take room beyond MaxBytes.
-	diskReserve = 5
+	// diskPercent is the part of the disk's room that the default takes. Dead letters and what postponing overdraws may take
+	// three eighths of MaxBytes beside it, and the server's own files and blocks which are partly processed some more.
+	diskPercent = 60
 )
 
-// defaultMaxBytes is preferredMaxBytes, or what four fifths of the disk's room allow, counting what dir holds already.
+// defaultMaxBytes is preferredMaxBytes, or diskPercent of the disk's room, counting what dir holds already.
 func defaultMaxBytes(dir string) (int64, error) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
@@ -59,7 +59,7 @@ func defaultMaxBytes(dir string) (int64, error) {
 		return 0, fmt.Errorf("measuring the queue's directory: %w", err)
 	}
 	room := used + int64(disk.Bavail)*int64(disk.Bsize)
-	return min(preferredMaxBytes, room-room/diskReserve), nil
+	return min(preferredMaxBytes, room/100*diskPercent), nil
 }
 
 // usedBytes is the size of all files under dir.

@@ -19,26 +19,31 @@ const (
 	maxDelivery = maxPayload - 64<<10
 	// startTime bounds the start of the server; it reads what is stored, which may be gigabytes.
 	startTime = 60 * time.Second
-	// storeSlack is what the server may store in streams beyond MaxBytes.
-	storeSlack = 1 << 30
+	// storeFactor and storeSlack say what the server may store: it sets aside for each stream as much as that may ever hold
+	// (see openStreams), although all of them together hold hardly more than MaxBytes (see shares).
+	storeFactor = 4
+	storeSlack  = 1 << 30
 	// maxMemory bounds memory streams; there are none, but the server would reserve most of the machine's memory.
 	maxMemory = 64 << 20
-	// healthTime is how long the stream may take to say how it is; it cannot while a write hangs.
+	// healthTime is how long the streams may take to say how they are; one cannot while a write hangs.
 	healthTime = time.Second
 )
 
-// engine is the embedded server, the connection to it, the stream and its consumer.
+// engine is the embedded server, the connection to it, the streams and the consumer of the first.
 type engine struct {
 	server   *server.Server
 	conn     *nats.Conn
 	js       jetstream.JetStream
-	stream   jetstream.Stream
+	stream   jetstream.Stream // of packs
 	consumer jetstream.Consumer
+	retry    jetstream.Stream
+	once     jetstream.Stream
+	dead     jetstream.Stream
 	maxBytes int64
-	found    backlog // what the stream held when it was opened
+	found    backlog // what the stream of packs held when it was opened
 }
 
-// openEngine starts the server in the data directory and opens the stream.
+// openEngine starts the server in the data directory and opens the streams.
 func openEngine(ctx context.Context, o Options) (*engine, error) {
 	e := &engine{maxBytes: o.MaxBytes}
 	if e.maxBytes == 0 {
@@ -50,7 +55,7 @@ func openEngine(ctx context.Context, o Options) (*engine, error) {
 	for _, step := range []func() error{
 		func() error { return e.startServer(o) },
 		e.connect,
-		func() error { return e.openStream(ctx) },
+		func() error { return e.openStreams(ctx) },
 		func() error { return e.openConsumer(ctx, o.Log) },
 		func() error { return e.findBacklog(ctx) },
 	} {
@@ -72,7 +77,7 @@ func (e *engine) startServer(o Options) error {
 		StoreDir:           filepath.Join(o.Dir, storeDir),
 		SyncAlways:         true,
 		MaxPayload:         maxPayload,
-		JetStreamMaxStore:  e.maxBytes + storeSlack,
+		JetStreamMaxStore:  storeFactor*e.maxBytes + storeSlack,
 		JetStreamMaxMemory: maxMemory,
 	})
 	if err != nil {
@@ -105,7 +110,7 @@ func (e *engine) connect() error {
 	return nil
 }
 
-// healthy asks the server and the stream how they are. It writes nothing: a stream that failed to write says so until the
+// healthy asks the server and the streams how they are. It writes nothing: a stream that failed to write says so until the
 // server is restarted, and one whose write hangs does not answer.
 func (e *engine) healthy() error {
 	if h := e.server.Healthz(nil); h.Error != "" {
@@ -113,8 +118,10 @@ func (e *engine) healthy() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
 	defer cancel()
-	if _, err := e.stream.Info(ctx); err != nil {
-		return fmt.Errorf("the queue's stream does not answer: %w", err)
+	for _, stream := range []jetstream.Stream{e.stream, e.retry, e.once, e.dead} {
+		if _, err := stream.Info(ctx); err != nil {
+			return fmt.Errorf("the queue's stream %s does not answer: %w", stream.CachedInfo().Config.Name, err)
+		}
 	}
 	return nil
 }

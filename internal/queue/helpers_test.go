@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr/testr"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
 )
@@ -156,4 +157,45 @@ func eventually(t testing.TB, check func() string) {
 			t.Fatalf("still after %s: %s", patience, wrong)
 		}
 	}
+}
+
+// postpone postpones the n-th delivery of a namespace.
+func postpone(t testing.TB, q *Queue, namespace string, n int, at time.Time, progress string) {
+	t.Helper()
+	if err := q.Postpone(t.Context(), idOf(namespace, n), at, numbered(namespace, n), []byte(progress)); err != nil {
+		t.Fatalf("postponing: %v", err)
+	}
+}
+
+// awaitMessages waits until a stream holds so many messages.
+func awaitMessages(t testing.TB, stream jetstream.Stream, messages uint64) {
+	t.Helper()
+	eventually(t, func() string {
+		info, err := stream.Info(t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		if info.State.Msgs != messages {
+			return fmt.Sprintf("stream %s holds %d messages, want %d", info.Config.Name, info.State.Msgs, messages)
+		}
+		return ""
+	})
+}
+
+// expectStats fails the test when the queue counts other deliveries than these.
+func expectStats(t testing.TB, q *Queue, deliveries, waiting int64) {
+	t.Helper()
+	s := q.Stats()
+	if s.Deliveries != deliveries || s.Waiting != waiting || (s.Bytes == 0) != (deliveries == 0) {
+		t.Errorf("the queue holds %+v, want %d deliveries, of which %d wait", s, deliveries, waiting)
+	}
+}
+
+// summaries returns the ids of messages with their progress, in order.
+func summaries(ms []*Message) []string {
+	var texts []string
+	for _, m := range ms {
+		texts = append(texts, m.Delivery.ID+" "+string(m.Progress))
+	}
+	return texts
 }

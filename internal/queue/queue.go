@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type Options struct {
 	Dir string
 	// MaxBytes bounds what is stored. Zero means 6 GiB, or less when the disk has less room (see defaultMaxBytes).
 	MaxBytes int64
+	// DeduplicateWindow is how long PublishOnce remembers an id. Zero means ten minutes.
+	DeduplicateWindow time.Duration
 	// Log receives what cannot be returned to a caller.
 	Log logr.Logger
 }
@@ -45,11 +48,14 @@ type Queue struct {
 	shares  *shares
 	line    *line
 	window  *window
+	retries *shelf
+	once    *shelf
+	dead    *writer
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all
 	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
 
-	committer, reader, upkeeper worker
+	committer, reader, retrier, oncer, upkeeper worker
 }
 
 // Open opens the queue in o.Dir and hands out at once what was not processed when it was closed or killed. The caller must
@@ -63,6 +69,22 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
 	}
+	q := newQueue(o, lock, e)
+	for _, s := range q.shelves() {
+		if err := s.load(ctx); err != nil {
+			e.close()
+			return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
+		}
+	}
+	q.committer.start(q.commitWaiting)
+	q.reader.start(q.readAhead)
+	q.retrier.start(q.retries.handOut)
+	q.oncer.start(q.once.handOut)
+	q.upkeeper.start(q.upkeep)
+	return q, nil
+}
+
+func newQueue(o Options, lock *flock.Flock, e *engine) *Queue {
 	q := &Queue{
 		log:    o.Log,
 		dir:    o.Dir,
@@ -71,13 +93,16 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		shares: newShares(e.maxBytes/namespaceFraction, e.found),
 		line:   newLine(),
 		window: newWindow(),
+		dead:   newWriter(e),
 		closed: make(chan struct{}),
 	}
-	q.committer.start(q.commitWaiting)
-	q.reader.start(q.readAhead)
-	q.upkeeper.start(q.upkeep)
-	return q, nil
+	q.retries = newShelf(q, e.retry, 0)
+	q.once = newShelf(q, e.once, cmp.Or(o.DeduplicateWindow, defaultDeduplicateWindow))
+	return q
 }
+
+// shelves returns both shelves.
+func (q *Queue) shelves() []*shelf { return []*shelf{q.retries, q.once} }
 
 // Close stops publishing, reading and the server, in this order, and gives the directory back. Deliveries that are not done
 // are handed out again after the next Open. Publish and Receive fail with ErrClosed from then on. Calling it again does nothing.
@@ -88,6 +113,8 @@ func (q *Queue) Close() error {
 		q.line.close()
 		q.committer.stop()
 		q.reader.stop()
+		q.retrier.stop()
+		q.oncer.stop()
 		q.upkeeper.stop()
 		err = q.forgetProcessed()
 		q.engine.close()
@@ -119,6 +146,8 @@ type Stats struct {
 	// Deliveries counts those that are stored, or are being stored, and not done; zero means that all are processed. A pack
 	// found by Open counts as one until it is read.
 	Deliveries int64
+	// Waiting counts those of them that are postponed and not handed out again yet.
+	Waiting int64
 	// Bytes is what they take, nearly.
 	Bytes int64
 	// MaxBytes is what may be stored.
@@ -128,7 +157,7 @@ type Stats struct {
 // Stats returns what the queue holds now. It asks nobody and is cheap.
 func (q *Queue) Stats() Stats {
 	deliveries, bytes := q.shares.total()
-	return Stats{Deliveries: deliveries, Bytes: bytes, MaxBytes: q.engine.maxBytes}
+	return Stats{Deliveries: deliveries, Waiting: q.retries.slips.waiters(), Bytes: bytes, MaxBytes: q.engine.maxBytes}
 }
 
 // finishTime bounds what Close still asks the server.
@@ -141,6 +170,9 @@ func (q *Queue) forgetProcessed() error {
 	err := q.awaitAcks(ctx)
 	if err == nil {
 		err = q.purge(ctx, 0, 1)
+	}
+	for _, s := range q.shelves() {
+		err = errors.Join(err, s.tidy(ctx, 1))
 	}
 	if err != nil {
 		return fmt.Errorf("removing what is processed: %w", err)

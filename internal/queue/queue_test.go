@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -147,6 +148,18 @@ func TestAClosedQueueRefusesEverything(t *testing.T) {
 	}
 	if err := q.Publish(t.Context(), numbered("a", 1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("Publish: %v, want ErrClosed", err)
+	}
+	if err := q.Postpone(t.Context(), "x", time.Now(), numbered("a", 1), nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("Postpone: %v, want ErrClosed", err)
+	}
+	if _, _, err := q.PublishOnce(t.Context(), "x", numbered("a", 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("PublishOnce: %v, want ErrClosed", err)
+	}
+	if err := q.Bury(t.Context(), "x", numbered("a", 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("Bury: %v, want ErrClosed", err)
+	}
+	if _, err := q.Exhume(t.Context(), "x"); !errors.Is(err, ErrClosed) {
+		t.Errorf("Exhume: %v, want ErrClosed", err)
 	}
 	if _, err := q.Receive(t.Context()); !errors.Is(err, ErrClosed) {
 		t.Errorf("Receive: %v, want ErrClosed", err)

@@ -60,7 +60,7 @@ func TestNoMoreThanTheWindowIsHandedOutAtOnce(t *testing.T) {
 	const publishers, each = 64, 80
 	q := openIn(t, t.TempDir())
 	publishMany(t, q, "a", publishers, each)
-	held := receive(t, q, WindowDeliveries-packDeliveries)
+	held := receive(t, q, inboxDeliveries-packDeliveries)
 	for {
 		m := tryReceive(t, q)
 		if m == nil {
@@ -68,8 +68,8 @@ func TestNoMoreThanTheWindowIsHandedOutAtOnce(t *testing.T) {
 		}
 		held = append(held, m)
 	}
-	if len(held) > WindowDeliveries {
-		t.Errorf("%d deliveries were handed out and are not done, want at most %d", len(held), WindowDeliveries)
+	if len(held) > inboxDeliveries {
+		t.Errorf("%d deliveries were handed out and are not done, want at most %d", len(held), inboxDeliveries)
 	}
 	done(held...)
 	rest := receive(t, q, publishers*each-len(held))

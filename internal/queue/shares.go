@@ -29,7 +29,7 @@ func newBacklog(state jetstream.StreamState) backlog {
 // shares accounts for what is not processed, by namespace. It may be used by any goroutine.
 type shares struct {
 	mu         sync.Mutex
-	limit      int64  // of the bytes of one namespace
+	limit      int64  // of the bytes of one namespace: its share
 	foundLast  uint64 // packs up to this sequence are of the backlog
 	packBytes  int64  // what a pack of the backlog counts for
 	held       map[string]int64
@@ -54,18 +54,38 @@ func newShares(limit int64, found backlog) *shares {
 	return s
 }
 
-// reserve counts a delivery that is about to be stored. It returns ErrFull when the namespace holds its share already.
+// reserve counts a delivery that is about to be stored. It returns ErrFull when the namespace holds its share already, or
+// all together hold everything.
 func (s *shares) reserve(namespace string, size int) error {
+	return s.reserveWithin(namespace, size, 0)
+}
+
+// overdraw counts a delivery that is about to be postponed. What is postponed is stored already, in a pack that is released
+// only afterwards. So postponing may take one share more than publishing: otherwise a namespace that holds its share could
+// not be processed any more, and would hold up those behind it.
+func (s *shares) overdraw(namespace string, size int) error {
+	return s.reserveWithin(namespace, size, s.limit)
+}
+
+func (s *shares) reserveWithin(namespace string, size int, overdraft int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held[namespace]+int64(size) > s.limit {
+	bytes := int64(size)
+	if s.held[namespace]+bytes > s.limit+overdraft || s.bytes+bytes > namespaceFraction*s.limit+overdraft {
 		return ErrFull
 	}
-	s.add(namespace, 1, int64(size))
+	s.add(namespace, 1, bytes)
 	return nil
 }
 
-// unreserve takes back a reserve: the delivery is not stored.
+// hold counts a delivery that is found on a shelf.
+func (s *shares) hold(namespace string, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(namespace, 1, int64(size))
+}
+
+// unreserve takes back a reserve or an overdraw: the delivery is not stored, or is no longer on its shelf.
 func (s *shares) unreserve(namespace string, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +102,7 @@ func (s *shares) read(seq uint64, deliveries int) {
 	s.add("", int64(deliveries)-1, 0)
 }
 
-// done counts a processed delivery.
+// done counts a processed delivery of a pack.
 func (s *shares) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,23 +20,47 @@ const (
 	ackWait = time.Minute
 )
 
-// openStream makes the stream or takes it up again. It refuses what does not fit and never drops by itself: what is
-// processed is removed by the upkeep alone.
-func (e *engine) openStream(ctx context.Context) error {
-	var err error
-	e.stream, err = e.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:       streamName,
-		Subjects:   []string{subjectPrefix + "*"},
-		Storage:    jetstream.FileStorage,
-		Retention:  jetstream.LimitsPolicy,
-		Discard:    jetstream.DiscardNew,
-		MaxBytes:   e.maxBytes,
-		MaxMsgSize: maxPayload,
-	})
-	if err != nil {
-		return fmt.Errorf("opening stream %s: %w", streamName, err)
+// openStreams opens all streams. Those of work refuse what does not fit and never drop by themselves: what is processed is
+// removed by the upkeep alone.
+func (e *engine) openStreams(ctx context.Context) error {
+	share := e.maxBytes / namespaceFraction
+	for _, s := range []struct {
+		stream *jetstream.Stream
+		config jetstream.StreamConfig
+	}{
+		{&e.stream, inboxConfig(e.maxBytes)},
+		{&e.retry, shelfConfig(retryStream, retryPrefix, e.maxBytes+share)},
+		{&e.once, shelfConfig(onceStream, oncePrefix, e.maxBytes)},
+		{&e.dead, deadConfig(e.maxBytes / deadFraction)},
+	} {
+		var err error
+		if *s.stream, err = e.openStream(ctx, s.config); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// inboxConfig describes the stream of packs.
+func inboxConfig(maxBytes int64) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:     streamName,
+		Subjects: []string{subjectPrefix + "*"},
+		Discard:  jetstream.DiscardNew,
+		MaxBytes: maxBytes,
+	}
+}
+
+// openStream makes a stream or takes it up again.
+func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	config.Storage = jetstream.FileStorage
+	config.Retention = jetstream.LimitsPolicy
+	config.MaxMsgSize = maxPayload
+	stream, err := e.js.CreateOrUpdateStream(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening stream %s: %w", config.Name, err)
+	}
+	return stream, nil
 }
 
 // openConsumer makes the consumer or takes it up again, and resets it: whatever was handed out and not acknowledged is
@@ -49,7 +73,7 @@ func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
 		MaxDeliver:    -1,
-		MaxAckPending: WindowDeliveries, // of packs, each of at least one delivery: the window is full before
+		MaxAckPending: inboxDeliveries, // of packs, each of at least one delivery: the window is full before
 		FilterSubject: subjectPrefix + "*",
 	})
 	if err != nil {
@@ -110,15 +134,10 @@ func (e *engine) purgeThrough(ctx context.Context, seq uint64) error {
 // maxNamespace is the length of the longest DNS label.
 const maxNamespace = 63
 
-// subjectOf returns the subject of a namespace, which must be a DNS label: anything else might be two tokens or a wildcard.
+// subjectOf returns the subject of a namespace.
 func subjectOf(namespace string) (string, error) {
-	if n := len(namespace); n == 0 || n > maxNamespace {
-		return "", fmt.Errorf("namespace %q is no DNS label", namespace)
-	}
-	for i := range len(namespace) {
-		if c := namespace[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return "", fmt.Errorf("namespace %q is no DNS label", namespace)
-		}
+	if err := checkNamespace(namespace); err != nil {
+		return "", err
 	}
 	return subjectPrefix + namespace, nil
 }
@@ -126,4 +145,17 @@ func subjectOf(namespace string) (string, error) {
 // namespaceOf returns the namespace of a subject.
 func namespaceOf(subject string) string {
 	return strings.TrimPrefix(subject, subjectPrefix)
+}
+
+// checkNamespace refuses what is no DNS label: anything else might be two tokens of a subject or a wildcard.
+func checkNamespace(namespace string) error {
+	if n := len(namespace); n == 0 || n > maxNamespace {
+		return fmt.Errorf("namespace %q is no DNS label", namespace)
+	}
+	for i := range len(namespace) {
+		if c := namespace[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Errorf("namespace %q is no DNS label", namespace)
+		}
+	}
+	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -22,7 +20,7 @@ const (
 	stragglerPart = 8
 )
 
-// upkeep is the third goroutine: it removes what is processed and reports what is in progress.
+// upkeep is the last goroutine: it removes what is processed and reports what is in progress.
 func (q *Queue) upkeep(ctx context.Context) {
 	purge, progress := time.NewTicker(purgeInterval), time.NewTicker(progressInterval)
 	defer purge.Stop()
@@ -30,7 +28,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 	for {
 		select {
 		case <-purge.C:
-			if err := q.purge(ctx, stragglerAge, stragglerPart); err != nil && ctx.Err() == nil {
+			if err := q.removeProcessed(ctx); err != nil && ctx.Err() == nil {
 				q.log.Error(err, "what is processed could not be removed and will be later")
 			}
 		case <-progress.C:
@@ -41,7 +39,16 @@ func (q *Queue) upkeep(ctx context.Context) {
 	}
 }
 
-// purge removes what is processed: all up to the server's acknowledgement floor, and above it one part in so many of what has
+// removeProcessed removes what is processed from all streams, as far as it is worth it.
+func (q *Queue) removeProcessed(ctx context.Context) error {
+	err := q.purge(ctx, stragglerAge, stragglerPart)
+	for _, s := range q.shelves() {
+		err = errors.Join(err, s.tidy(ctx, stragglerPart))
+	}
+	return err
+}
+
+// purge removes what is processed of the packs: all up to the server's acknowledgement floor, and above it one part in so many of what has
 // been processed for at least age. Neither can reach a pack that is not processed: the floor is the server's, which counts
 // only what was acknowledged, and what is above it is removed one by one.
 func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
@@ -57,9 +64,8 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	}
 	stragglers := q.window.forget(floor, age)
 	for _, seq := range stragglers[:(len(stragglers)+part-1)/part] {
-		err := q.engine.stream.DeleteMsg(ctx, seq)
-		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return fmt.Errorf("removing processed message %d: %w", seq, err)
+		if err := deleteMessage(ctx, q.engine.stream, seq); err != nil {
+			return err
 		}
 		q.window.drop(seq)
 	}

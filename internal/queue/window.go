@@ -13,25 +13,37 @@ import (
 
 const (
 	// WindowDeliveries bounds the deliveries that Receive hands out and that are not done.
-	WindowDeliveries = 4096
-	// windowBytes bounds the size of their packs.
+	WindowDeliveries = inboxDeliveries + 2*shelfDeliveries
+	// inboxDeliveries bounds those of them that come in packs. The two shelves have a part of their own: neither a backlog
+	// of packs nor one of retries that are due keeps the other from its turn.
+	inboxDeliveries = 4096
+	// windowBytes bounds the size of the packs.
 	windowBytes = 64 << 20
 )
 
 // Message is a delivery to be processed.
 type Message struct {
-	// Delivery is what was published. Its payload is a part of the pack it came in; keeping it keeps the pack's memory.
+	// Delivery is what was published or postponed. Its payload is a part of the pack it came in; keeping it keeps the pack's
+	// memory.
 	Delivery delivery.Delivery
+	// Progress is what Postpone was given; nil for what was published.
+	Progress []byte
 
 	queue *Queue
-	pack  *readPack
+	pack  *readPack // or, when it comes from a shelf:
+	shelf *shelf
+	slip  *slip
 	done  atomic.Bool
 }
 
-// Done says that the delivery is processed and must not be handed out again. A pack is acknowledged when all its deliveries
-// are done; a message never Done is handed out again after the next Open. Calling it again does nothing.
+// Done says that the delivery is processed, or postponed, and must not be handed out again. A pack is acknowledged when all
+// its deliveries are done; a message never Done is handed out again after the next Open. Calling it again does nothing.
 func (m *Message) Done() {
-	if m.done.CompareAndSwap(false, true) {
+	switch {
+	case !m.done.CompareAndSwap(false, true):
+	case m.slip != nil:
+		m.shelf.done(m)
+	default:
 		m.queue.done(m.pack)
 	}
 }
@@ -52,10 +64,10 @@ type window struct {
 	ready      map[string][]*Message // by namespace, oldest first; not handed out yet
 	turns      []string              // the namespaces of ready, next in turn first
 	packs      map[uint64]*readPack  // by sequence: all that are read and not below the acknowledgement floor
-	deliveries int
-	bytes      int
-	room       chan struct{} // capacity 1; holds a token when something became free
-	tokens     chan struct{} // one for each message in ready; WindowDeliveries bounds them, so sending never blocks
+	deliveries int                   // of packs
+	bytes      int                   // of packs
+	room       chan struct{}         // capacity 1; holds a token when something became free
+	tokens     chan struct{}         // one for each message in ready; WindowDeliveries bounds them, so sending never blocks
 }
 
 func newWindow() *window {
@@ -71,7 +83,7 @@ func newWindow() *window {
 func (w *window) fits() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return min((WindowDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
+	return min((inboxDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
 }
 
 // find returns the pack of this sequence if it was read before, and whether it is processed.
@@ -88,10 +100,17 @@ func (w *window) add(p *readPack, ms []*Message) {
 	w.packs[p.seq] = p
 	w.deliveries += len(ms)
 	w.bytes += p.size
-	if len(w.ready[p.namespace]) == 0 {
-		w.turns = append(w.turns, p.namespace)
+	w.mu.Unlock()
+	w.hand(p.namespace, ms...)
+}
+
+// hand makes messages ready to be handed out.
+func (w *window) hand(namespace string, ms ...*Message) {
+	w.mu.Lock()
+	if len(w.ready[namespace]) == 0 {
+		w.turns = append(w.turns, namespace)
 	}
-	w.ready[p.namespace] = append(w.ready[p.namespace], ms...)
+	w.ready[namespace] = append(w.ready[namespace], ms...)
 	w.mu.Unlock()
 	for range ms {
 		w.tokens <- struct{}{}
