@@ -8,7 +8,7 @@ const (
 	ConditionAccepted = "Accepted"
 
 	// ConditionResolvedRefs says whether everything the spec refers to exists and is usable.
-	// True: ResolvedRefs. False: SecretNotFound, SecretInvalid.
+	// True: ResolvedRefs. False: SecretNotFound, SecretInvalid; for a Rule also ActionsNotAllowed.
 	ConditionResolvedRefs = "ResolvedRefs"
 
 	// ConditionProgrammed says whether the object is live in the route table or the rule book.
@@ -23,7 +23,8 @@ const (
 	// that is not. True: Ready. A webhook without its short url is ready.
 	ConditionReady = "Ready"
 
-	// ConditionSucceeded tells how a trigger instance went. True: Matched, NoRuleMatched. False: RuleFailed.
+	// ConditionSucceeded tells how a trigger instance went. True: Matched, NoRuleMatched. Unknown: Retrying. False: RuleFailed,
+	// ActionFailed, NotDispatched.
 	ConditionSucceeded = "Succeeded"
 )
 
@@ -41,6 +42,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid: a Secret that the spec refers to holds no usable key.
 	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonActionsNotAllowed: HookStorm may not act as ServiceAccounts of the Rule's namespace; the message says how to allow it.
+	ReasonActionsNotAllowed = "ActionsNotAllowed"
 	// ReasonProgrammed: the object is live.
 	ReasonProgrammed = "Programmed"
 	// ReasonNotAccepted: the object takes no part, because it is not accepted.
@@ -59,6 +62,12 @@ const (
 	ReasonNoRuleMatched = "NoRuleMatched"
 	// ReasonRuleFailed: a Rule could not be evaluated.
 	ReasonRuleFailed = "RuleFailed"
+	// ReasonRetrying: an action is still to be tried.
+	ReasonRetrying = "Retrying"
+	// ReasonActionFailed: an action failed for good.
+	ReasonActionFailed = "ActionFailed"
+	// ReasonNotDispatched: what was asked for cannot be dispatched, which the message explains.
+	ReasonNotDispatched = "NotDispatched"
 )
 
 // The labels and annotations. Values that are too long for a label are cut to 63 characters there, with the whole value in
@@ -68,7 +77,7 @@ const (
 	LabelWebhook = "hookstorm.dev/webhook"
 	// LabelDelivery on a TriggerInstance is the delivery's id.
 	LabelDelivery = "hookstorm.dev/delivery"
-	// LabelOutcome on a TriggerInstance is Succeeded or Failed.
+	// LabelOutcome on a TriggerInstance is Succeeded, Failed or Processing.
 	LabelOutcome = "hookstorm.dev/outcome"
 	// LabelRule on a TriggerInstance is the first Rule that matched, if any.
 	LabelRule = "hookstorm.dev/rule"
@@ -86,14 +95,23 @@ const (
 	AnnotationScopes = "hookstorm.dev/scopes"
 )
 
-// AuthToken is the value of LabelAuth of a Secret whose every key is a token.
-const AuthToken = "token"
+// The values of LabelAuth.
+const (
+	// AuthToken is for a Secret whose every key is a token.
+	AuthToken = "token"
+	// AuthOutbound is for a Secret whose values the http actions of its namespace may send.
+	AuthOutbound = "outbound"
+)
+
+// DefaultServiceAccount is the ServiceAccount of a Rule that names none.
+const DefaultServiceAccount = "default"
 
 // ManagedByHookStorm is the value of LabelManagedBy, and the field owner of everything HookStorm writes.
 const ManagedByHookStorm = "hookstorm"
 
 // The values of LabelOutcome.
 const (
-	OutcomeSucceeded = "Succeeded"
-	OutcomeFailed    = "Failed"
+	OutcomeSucceeded  = "Succeeded"
+	OutcomeFailed     = "Failed"
+	OutcomeProcessing = "Processing"
 )

@@ -17,7 +17,7 @@ const (
 	RuleBackstop RuleType = "Backstop"
 )
 
-// RuleSpec says which triggers a Rule takes.
+// RuleSpec says which triggers a Rule takes, and what it does then.
 type RuleSpec struct {
 	// description is for people. Omitted: none. At most 1024 characters.
 	// +optional
@@ -46,7 +46,41 @@ type RuleSpec struct {
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(key, size(key) >= 1 && size(key) <= 512)",message="spec.criteria: a key is a path of 1 to 512 characters, such as trigger.body.action"
 	Criteria map[string]Criterion `json:"criteria,omitempty"`
+
+	// when are CEL expressions over trigger, delivery and rule, all of which must be true, beside the criteria: such as
+	// trigger.body.pull_request.merged. Omitted: the criteria alone decide. At most 16, each of 1 to 4096 characters. One that
+	// does not compile makes the Rule Accepted=False.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	When []Expression `json:"when,omitempty"`
+
+	// serviceAccountName is the ServiceAccount of the Rule's namespace as which the actions create, apply, patch and delete.
+	// Omitted: default.
+	// +optional
+	// +kubebuilder:default=default
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+
+	// actions are what the Rule does when it matched. All of them run, in no order; one that fails does not stop the others.
+	// Omitted: a match is only recorded. At most 20.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=20
+	Actions []Action `json:"actions,omitempty"`
+
+	// retry says how actions are tried again. Omitted: 12 times in about 18 minutes.
+	// +optional
+	Retry *RetryPolicy `json:"retry,omitempty"`
 }
+
+// Expression is a CEL expression. 1 to 4096 characters.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=4096
+type Expression string
 
 // RuleTrigger names a trigger and, where wanted, its parameters.
 //
@@ -80,11 +114,17 @@ type Criterion struct {
 	// +kubebuilder:validation:MaxLength=64
 	Type string `json:"type"`
 
-	// pattern is any JSON value the operator compares with. exists and nexists need none; every other operator does.
+	// pattern is any JSON value the operator compares with. A string may hold templates, ${…}. exists and nexists need none;
+	// every other operator does.
 	// +optional
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Pattern *apiextensionsv1.JSON `json:"pattern,omitempty"`
+
+	// condition says how the operator search counts: any, all, any2any or all2any. Only search has one, and needs it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Condition string `json:"condition,omitempty"`
 }
 
 // RuleStatus is what HookStorm made of a Rule.
@@ -120,7 +160,8 @@ type RuleStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	LastTriggerInstance string `json:"lastTriggerInstance,omitempty"`
 
-	// lastFailure is why the Rule last could not be evaluated; written at most once a minute.
+	// lastFailure is why the Rule last could not be evaluated, or an action of it failed for good; written at most once a
+	// minute.
 	// +optional
 	LastFailure *Failure `json:"lastFailure,omitempty"`
 }
@@ -137,8 +178,8 @@ type Failure struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Rule is StackStorm's rule: a trigger and criteria over its payload. A Rule with the trigger core.st2.webhook registers a
-// webhook at its url.
+// Rule is StackStorm's rule: a trigger, criteria over its payload, and actions. A Rule with the trigger core.st2.webhook
+// registers a webhook at its url.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

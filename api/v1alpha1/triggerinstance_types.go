@@ -6,11 +6,11 @@ import (
 
 // TriggerInstanceSpec is one dispatched trigger.
 type TriggerInstanceSpec struct {
-	// trigger is what was dispatched.
-	// +required
-	Trigger Trigger `json:"trigger"`
+	// trigger is what was dispatched, or what is to be. Required without replayOf, which takes another's.
+	// +optional
+	Trigger Trigger `json:"trigger,omitzero"`
 
-	// payload is the trigger's payload, a JSON text. A record keeps 64 KiB of it where the trigger succeeded and 256 KiB where
+	// payload is the trigger's payload, a JSON text; where a dispatch is asked for, an object. A record keeps 64 KiB of it where the trigger succeeded and 256 KiB where
 	// it failed, and cuts off the rest; payloadSize tells. Empty: there was none, or it was not kept. At most 262144 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
@@ -49,6 +49,12 @@ type TriggerInstanceSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Sender string `json:"sender,omitempty"`
+
+	// replayOf names another TriggerInstance of this namespace, whose trigger is to be dispatched again: its trigger and its
+	// payload are taken, and the payload's __context.original_id names it. Omitted: trigger and payload are what is dispatched.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ReplayOf string `json:"replayOf,omitempty"`
 }
 
 // Trigger is a trigger's name with its parameters.
@@ -71,9 +77,13 @@ type Trigger struct {
 type Phase string
 
 const (
-	// PhaseProcessed means that every Rule was evaluated, or there was none.
+	// PhasePending means that it was asked for and is on its way.
+	PhasePending Phase = "Pending"
+	// PhaseProcessing means that an action is still to be tried.
+	PhaseProcessing Phase = "Processing"
+	// PhaseProcessed means that every Rule was evaluated and every action done, or nothing matched.
 	PhaseProcessed Phase = "Processed"
-	// PhaseProcessingFailed means that a Rule could not be evaluated.
+	// PhaseProcessingFailed means that a Rule could not be evaluated, or an action failed for good.
 	PhaseProcessingFailed Phase = "ProcessingFailed"
 )
 
@@ -83,11 +93,11 @@ const (
 type RuleResult string
 
 const (
-	// ResultMatched means that every criterion held.
+	// ResultMatched means that every criterion and every expression held.
 	ResultMatched RuleResult = "Matched"
-	// ResultNotMatched means that a criterion did not hold.
+	// ResultNotMatched means that a criterion or an expression did not hold.
 	ResultNotMatched RuleResult = "NotMatched"
-	// ResultFailed means that the Rule could not be evaluated.
+	// ResultFailed means that the Rule could not be evaluated, or that an action failed for good.
 	ResultFailed RuleResult = "Failed"
 )
 
@@ -110,15 +120,63 @@ type RuleOutcome struct {
 	// +required
 	Result RuleResult `json:"result"`
 
-	// reason is one word: Matched, NoCriteria, CriterionNotMet, CriterionFailed or EmptyPayload.
+	// reason is one word: Matched, NoCriteria, CriterionNotMet, CriterionFailed, EmptyPayload, ExpressionFalse,
+	// ExpressionFailed, ActionFailed or Retrying.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
 
-	// message names the criterion that decided, and what it saw. At most 512 characters.
+	// message names the criterion or expression that decided, and what it saw. At most 512 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
+
+	// actions are what became of the Rule's actions, where it matched. At most 20.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Actions []ActionOutcome `json:"actions,omitempty"`
+}
+
+// ActionPhase is how far an action has come.
+//
+// +kubebuilder:validation:Enum=Succeeded;Retrying;Failed
+type ActionPhase string
+
+const (
+	// ActionSucceeded means that it is done.
+	ActionSucceeded ActionPhase = "Succeeded"
+	// ActionRetrying means that it failed for now, or was not tried yet, and will be tried again.
+	ActionRetrying ActionPhase = "Retrying"
+	// ActionFailed means that it failed for good.
+	ActionFailed ActionPhase = "Failed"
+)
+
+// ActionOutcome is what became of one action.
+type ActionOutcome struct {
+	// name of the action.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// phase is Succeeded, Retrying or Failed.
+	// +required
+	Phase ActionPhase `json:"phase"`
+
+	// attempts is how often it was tried.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// message says why it failed, or what it did. At most 512 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// object is what was created, applied, patched or deleted, as kind.group/name in a namespace, or the trigger instance
+	// that was dispatched. At most 512 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Object string `json:"object,omitempty"`
 }
 
 // TriggerInstanceStatus is what became of a trigger.
@@ -146,7 +204,7 @@ type TriggerInstanceStatus struct {
 	// +optional
 	Matched int32 `json:"matched"`
 
-	// failed counts the Rules that could not be evaluated.
+	// failed counts the Rules that could not be evaluated, or an action of which failed for good.
 	// +optional
 	Failed int32 `json:"failed,omitempty"`
 
@@ -171,7 +229,8 @@ type TriggerInstanceStatus struct {
 }
 
 // TriggerInstance is the record of one dispatched trigger. It carries a deliveryID, which only HookStorm sets, and its
-// outcome; both are protected by an admission policy.
+// outcome; both are protected by an admission policy. One that is created without a deliveryID asks for a dispatch: of its
+// trigger and payload, or with replayOf of those of another; HookStorm then writes the outcome into it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=ti,categories=hookstorm
@@ -185,6 +244,7 @@ type TriggerInstanceStatus struct {
 // +kubebuilder:selectablefield:JSONPath=`.spec.trigger.type`
 // +kubebuilder:selectablefield:JSONPath=`.status.phase`
 // +kubebuilder:validation:XValidation:rule="!has(self.status) || has(self.spec.deliveryID)",message="status: a trigger instance has a status only with spec.deliveryID, which HookStorm sets; leave both out"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.deliveryID) || has(self.spec.trigger) != has(self.spec.replayOf)",message="spec: set exactly one of trigger, replayOf"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.deliveryID) || self.spec == oldSelf.spec",message="spec: immutable once spec.deliveryID is set"
 type TriggerInstance struct {
 	metav1.TypeMeta `json:",inline"`

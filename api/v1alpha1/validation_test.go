@@ -21,6 +21,15 @@ func rule(fields string) string {
 	return "kind: Rule\nspec: {trigger: {type: mypack.mytrigger}" + fields + "}"
 }
 
+// manyActions returns so many actions.
+func manyActions(n int) string {
+	var all strings.Builder
+	for i := range n {
+		fmt.Fprintf(&all, "{name: a%d, dispatch: {trigger: b}},", i)
+	}
+	return all.String()
+}
+
 // badURLs are refused for Webhooks and Rules alike.
 var badURLs = map[string]string{
 	"a segment ..":          "a/../b",
@@ -49,6 +58,19 @@ var _ = Describe("What the API server takes", func() {
 		Entry("a Rule of any trigger", rule("")),
 		Entry("a Rule that registers a webhook", ruleAt("/github/pr/")),
 		Entry("criteria with any pattern", rule(", criteria: {trigger.a: {type: eq, pattern: 1}, 'trigger.a#2': {type: contains, pattern: [x]}, trigger.b: {type: exists}}")),
+		Entry("a search with its condition", rule(", criteria: {trigger.a: {type: search, condition: any, pattern: {item.b: {type: eq, pattern: 1}}}}")),
+		Entry("expressions beside criteria", rule(", when: [trigger.a == 1, 'true']")),
+		Entry("every kind of action", rule(`, serviceAccountName: builder, retry: {attempts: 3, backoff: {initial: 500ms, factor: 3, max: 1h}}, actions: [
+  {name: a, create: {template: {apiVersion: v1, kind: ConfigMap, data: {a: "${trigger.a}"}}, ifExists: Keep}},
+  {name: b, apply: {template: {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}, force: true}},
+  {name: c, patch: {target: {apiVersion: v1, kind: ConfigMap, name: c}, type: JSON, patch: [{op: remove, path: /data}]}},
+  {name: d, delete: {target: {apiVersion: v1, kind: ConfigMap, name: "${trigger.name}", namespace: other}}},
+  {name: e, http: {url: "https://chat.example/${trigger.a}", headers: {X-Team: ci}, body: {json: {text: "${trigger.a}"}}, timeout: 30s,
+    cloudEvents: Structured, auth: {bearer: {name: s, key: k}}, sign: {name: s, key: k}}},
+  {name: f, http: {url: "http://chat.example", method: PUT, body: {form: {a: b}}, auth: {header: {header: X-Api-Key, name: s, key: k}}}},
+  {name: g, http: {url: "http://chat.example", method: GET, auth: {basic: {name: s}}}},
+  {name: h, dispatch: {trigger: "mypack.${trigger.a}", payload: {a: "${trigger.a}"}}}]`)),
+		Entry("a request to replay", "kind: TriggerInstance\nspec: {replayOf: another}"),
 		Entry("a TriggerType", "kind: TriggerType\nspec: {type: my_pack.PR_merged, payloadSchema: {type: object}}"),
 		Entry("a request to dispatch", "kind: TriggerInstance\nspec: {trigger: {type: mypack.mytrigger}, payload: '{}'}"),
 	)
@@ -57,7 +79,7 @@ var _ = Describe("What the API server takes", func() {
 		ExpectRefused(ctx, manifest, why)
 	},
 		Entry("an unknown field", webhook(", colour: red"), `unknown field "spec.colour"`),
-		Entry("an unknown field of a Rule", rule(", when: [x]"), `unknown field "spec.when"`),
+		Entry("an unknown field of a Rule", rule(", unless: [x]"), `unknown field "spec.unless"`),
 		Entry("a wrong type", webhook(", suspend: 5"), "spec.suspend"),
 		Entry("a Webhook without a url", "kind: Webhook\nspec: {}", "spec.url: Required value"),
 		Entry("an empty list of ways in", webhook(", auth: []"), "spec.auth: Invalid value"),
@@ -79,6 +101,24 @@ var _ = Describe("What the API server takes", func() {
 		Entry("a long url of a Rule", ruleAt(strings.Repeat("a", 201)), "at most 200 characters"),
 		Entry("a criterion without its operator", rule(", criteria: {trigger.a: {pattern: 1}}"), "type: Required value"),
 		Entry("a criterion without a key", rule(", criteria: {'': {type: exists}}"), "a key is a path of 1 to 512 characters"),
+		Entry("17 expressions", rule(", when: ["+strings.Repeat("'true',", 17)+"]"), "must have at most 16 items"),
+		Entry("an expression without text", rule(", when: ['']"), "spec.when[0]"),
+		Entry("an action that does nothing", rule(", actions: [{name: a}]"), "set exactly one of create, apply, patch, delete, http, dispatch"),
+		Entry("an action that does two things", rule(", actions: [{name: a, http: {url: 'https://x'}, dispatch: {trigger: b}}]"), "set exactly one of create"),
+		Entry("two actions of one name", rule(", actions: [{name: a, dispatch: {trigger: b}}, {name: a, dispatch: {trigger: c}}]"), "Duplicate value"),
+		Entry("an action without a name", rule(", actions: [{dispatch: {trigger: b}}]"), "name: Required value"),
+		Entry("a name that no object can have", rule(", actions: [{name: A_b, dispatch: {trigger: b}}]"), "spec.actions[0].name"),
+		Entry("21 actions", rule(", actions: ["+manyActions(21)+"]"), "must have at most 20 items"),
+		Entry("a body of a GET", rule(", actions: [{name: a, http: {url: 'https://x', method: GET, body: {text: a}}}]"), "a GET has no body"),
+		Entry("a body that is two", rule(", actions: [{name: a, http: {url: 'https://x', body: {text: a, form: {b: c}}}}]"), "set exactly one of json, form, text"),
+		Entry("a credential that is two", rule(", actions: [{name: a, http: {url: 'https://x', auth: {basic: {name: s}, bearer: {name: s, key: k}}}}]"), "set exactly one of bearer, basic, header"),
+		Entry("a header that is HookStorm's", rule(", actions: [{name: a, http: {url: 'https://x', headers: {Idempotency-Key: mine}}}]"), "are HookStorm's to set"),
+		Entry("a header that is none", rule(", actions: [{name: a, http: {url: 'https://x', headers: {'a b': c}}}]"), "a name has 1 to 128 letters"),
+		Entry("another method", rule(", actions: [{name: a, http: {url: 'https://x', method: TRACE}}]"), "method: Unsupported value"),
+		Entry("no attempt at all", rule(", retry: {attempts: 0}"), "spec.retry.attempts"),
+		Entry("a wait without a unit", rule(", retry: {backoff: {initial: '5'}}"), "spec.retry.backoff.initial"),
+		Entry("a request for nothing", "kind: TriggerInstance\nspec: {payload: '{}'}", "set exactly one of trigger, replayOf"),
+		Entry("a request for two things", "kind: TriggerInstance\nspec: {replayOf: a, trigger: {type: a.b}}", "set exactly one of trigger, replayOf"),
 		Entry("a trigger instance with a status of its own", "kind: TriggerInstance\nspec: {trigger: {type: a.b}}\nstatus: {phase: Processed}", "a trigger instance has a status only with spec.deliveryID"),
 	)
 

@@ -356,12 +356,12 @@ func (h *WebhookHistory) Recorded() Record {
 	return h.Record
 }
 
-// Limit returns how many TriggerInstances of an outcome are kept.
+// Limit returns how many TriggerInstances of an outcome are kept; of those that are being processed as many as of failed ones.
 func (h *WebhookHistory) Limit(outcome string) int {
 	switch {
-	case outcome == OutcomeFailed && h != nil && h.Failed != nil:
+	case outcome != OutcomeSucceeded && h != nil && h.Failed != nil:
 		return int(*h.Failed)
-	case outcome == OutcomeFailed:
+	case outcome != OutcomeSucceeded:
 		return DefaultHistoryFailed
 	case h != nil && h.Succeeded != nil:
 		return int(*h.Succeeded)
