@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"time"
+	_ "time/tzdata" // expressions may name a time zone, and images have no database of their own
 
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -61,17 +62,23 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, deliveries.Close()) }()
 
 	books, routes := rule.NewBooks(), &webhookserver.Routes{}
-	activity := controllers.NewActivity(mgr.GetClient(), log.WithName("activity"), time.Now)
+	recorder := mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)
+	activity := controllers.NewActivity(mgr.GetClient(), recorder, log.WithName("activity"), time.Now)
 	server, err := webhookserver.Listen(o.webhookAddress, webhookserver.Options{
 		Routes: routes, Publisher: deliveries, Observer: activity, Log: log.WithName("webhookserver"), ShutdownDelay: o.shutdownDelay,
 	})
 	if err != nil {
 		return err
 	}
-	dispatcher := &dispatch.Dispatcher{
-		Source: deliveries, Books: books, Client: mgr.GetClient(), Observer: activity, Log: log.WithName("dispatch"), Now: time.Now,
+	actor, err := newActor(ctx, mgr, o)
+	if err != nil {
+		return err
 	}
-	leadership, err := setupControllers(mgr, o, books, routes)
+	dispatcher := &dispatch.Dispatcher{
+		Source: deliveries, Store: deliveries, Books: books, Actor: actor, Client: mgr.GetClient(), Observer: activity,
+		Log: log.WithName("dispatch"), Now: time.Now,
+	}
+	leadership, err := setupControllers(mgr, o, books, routes, &dispatch.Injector{Queue: deliveries})
 	if err != nil {
 		return err
 	}
@@ -87,20 +94,24 @@ func run(ctx context.Context, args []string) (err error) {
 }
 
 // setupControllers registers the controllers, and returns the leadership that their writers ask.
-func setupControllers(mgr ctrl.Manager, o *options, books *rule.Books, routes *webhookserver.Routes) (*controllers.Leadership, error) {
+func setupControllers(
+	mgr ctrl.Manager, o *options, books *rule.Books, routes *webhookserver.Routes, injector controllers.Injector,
+) (*controllers.Leadership, error) {
 	c := mgr.GetClient()
 	programmer := controllers.NewProgrammer(c, o.settings, books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: o.history, Now: time.Now}
 	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)}
+	injection := &controllers.InjectionReconciler{Client: c, Live: mgr.GetAPIReader(), Injector: injector}
 	leadership, err := controllers.NewLeadership(mgr.GetConfig(), o.settings.SystemNamespace, ctrl.Log.WithName("leader"),
-		programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll)
+		programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll, injection.LookAtAll)
 	if err != nil {
 		return nil, err
 	}
-	keeper.Leader, history.Leader, secrets.Leader = leadership, leadership, leadership
+	keeper.Leader, history.Leader, secrets.Leader, injection.Leader = leadership, leadership, leadership, leadership
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		programmer, keeper, history, secrets,
+		programmer, keeper, history, secrets, injection,
+		controllers.NewGrantReconciler(c, programmer),
 		controllers.NewRuleReconciler(c, leadership, programmer),
 		controllers.NewWebhookReconciler(c, leadership, programmer),
 		controllers.NewTriggerTypeReconciler(c, leadership, programmer),

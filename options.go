@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/hookstorm/hookstorm/controllers"
+	"github.com/hookstorm/hookstorm/internal/outbound"
 )
 
 // options are what the flags say.
@@ -25,6 +26,8 @@ type options struct {
 	shutdownDelay  time.Duration
 	settings       controllers.Settings
 	history        controllers.HistoryLimits
+	outboundAllow  prefixes
+	outboundDeny   prefixes
 	log            zap.Options
 }
 
@@ -46,6 +49,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.Int64Var(&o.history.NamespaceBytes, "history-namespace-bytes", o.history.NamespaceBytes, "bytes of payload kept in a namespace")
 	flags.IntVar(&o.history.TotalObjects, "history-total-objects", o.history.TotalObjects, "TriggerInstances kept in all")
 	flags.Int64Var(&o.history.TotalBytes, "history-total-bytes", o.history.TotalBytes, "bytes of payload kept in all")
+	flags.Var(&o.outboundAllow, outbound.AllowFlag, "comma-separated networks that http actions may call although they are closed by default: loopback, link-local, cloud metadata")
+	flags.Var(&o.outboundDeny, "outbound-deny", "comma-separated networks that http actions may not call, besides those; the API server is one of them by itself")
 	config.RegisterFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {

@@ -8,11 +8,14 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
+	"github.com/hookstorm/hookstorm/internal/rule"
 )
 
 const (
@@ -28,9 +31,11 @@ const (
 )
 
 // Activity writes the last* fields of statuses: what was seen last, at most once a minute an object, by the replica that
-// saw it. It notes without blocking, and is safe for concurrent use.
+// saw it; and Events about Rules that fail, of which the recorder makes one series. It notes without blocking, and is safe
+// for concurrent use.
 type Activity struct {
 	client client.Client
+	events events.EventRecorder
 	log    logr.Logger
 	now    func() time.Time
 
@@ -50,9 +55,9 @@ type seen struct {
 	fields  map[string]any
 }
 
-// NewActivity returns an Activity that writes through a client.
-func NewActivity(c client.Client, log logr.Logger, now func() time.Time) *Activity {
-	return &Activity{client: c, log: log, now: now, objects: map[subject]*seen{}}
+// NewActivity returns an Activity that writes through a client and a recorder.
+func NewActivity(c client.Client, recorder events.EventRecorder, log logr.Logger, now func() time.Time) *Activity {
+	return &Activity{client: c, events: recorder, log: log, now: now, objects: map[subject]*seen{}}
 }
 
 // Delivered notes that a webhook's delivery was dispatched.
@@ -66,18 +71,20 @@ func (a *Activity) Rejected(namespace, webhook, reason string) {
 }
 
 // Evaluated notes what a Rule made of a trigger; instance is the name of its record, "" where there is none.
-func (a *Activity) Evaluated(namespace string, outcome v1alpha1.RuleOutcome, instance string, at time.Time) {
+func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instance string, at time.Time) {
 	switch outcome.Result {
 	case v1alpha1.ResultMatched:
 		fields := map[string]any{"lastTriggerTime": metav1.NewTime(at), "lastTriggerInstance": nil}
 		if instance != "" {
 			fields["lastTriggerInstance"] = instance
 		}
-		a.note(kindRule, namespace, outcome.Name, fields)
+		a.note(kindRule, r.Namespace, r.Name, fields)
 	case v1alpha1.ResultFailed:
-		a.note(kindRule, namespace, outcome.Name, map[string]any{
+		a.note(kindRule, r.Namespace, r.Name, map[string]any{
 			"lastFailure": v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message},
 		})
+		regarding := &v1alpha1.Rule{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name, UID: r.UID}}
+		a.events.Eventf(regarding, nil, corev1.EventTypeWarning, outcome.Reason, "Dispatch", "%s: %s", instance, outcome.Message)
 	}
 }
 

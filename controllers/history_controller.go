@@ -104,7 +104,7 @@ func (r *HistoryReconciler) entries(ctx context.Context) ([]entry, error) {
 		entries = append(entries, entry{
 			namespace: o.Namespace,
 			name:      o.Name,
-			webhook:   whole(o, v1alpha1.LabelWebhook),
+			webhook:   v1alpha1.LabelValue(o, v1alpha1.LabelWebhook),
 			outcome:   o.Labels[v1alpha1.LabelOutcome],
 			delivery:  o.Labels[v1alpha1.LabelDelivery],
 			created:   o.CreationTimestamp.Time,
@@ -124,14 +124,6 @@ func storedBytes(annotation string) int64 {
 		return maxStoredBytes
 	}
 	return bytes
-}
-
-// whole returns a label's value, from the annotation of the same key where it was no label value as it was.
-func whole(o metav1.Object, key string) string {
-	if value, ok := o.GetAnnotations()[key]; ok {
-		return value
-	}
-	return o.GetLabels()[key]
 }
 
 // settings returns what Webhooks say about their history, by the namespace of a record and its spec.webhook.

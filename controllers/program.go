@@ -47,6 +47,7 @@ type program struct {
 // compiler builds programs, and remembers what it compiled. It serves one goroutine.
 type compiler struct {
 	settings       Settings
+	grants         Grants
 	rules          compilations[*rule.Rule]
 	schemas        compilations[*webhookserver.Schema]
 	triggerSchemas compilations[*webhookserver.Schema]
@@ -82,12 +83,16 @@ func (c *compiler) build(s *snapshot) *program {
 	table, outcomes := webhookserver.Build(input)
 	p.table = table
 
+	reporter := &reporter{
+		program: p, settings: c.settings, failures: failures,
+		references: references{secrets: newOutboundSecrets(s.secrets), grants: &c.grants, system: c.settings.SystemNamespace},
+	}
 	for _, h := range hooks {
-		c.reportHook(p, h, outcomes[h.key], failures)
+		reporter.reportHook(h, outcomes[h.key])
 	}
 	for i := range s.rules {
 		if r := &s.rules[i]; r.WebhookURL() == "" {
-			p.rules[r.UID] = ruleStatus(r, failures[r.UID], nil)
+			reporter.reportRule(r, nil)
 		}
 	}
 	c.rules.sweep()

@@ -38,6 +38,7 @@ type Programmer struct {
 	compiler compiler
 	built    time.Time // when the last build ended; the one worker's
 
+	again    feed // builds that no watched object asks for
 	current  atomic.Pointer[program]
 	rules    feed
 	webhooks feed
@@ -49,11 +50,14 @@ func NewProgrammer(c client.Reader, settings Settings, books *rule.Books, routes
 	return &Programmer{client: c, books: books, routes: routes, compiler: compiler{settings: settings}}
 }
 
+// programRequest is the one request.
+var programRequest = reconcile.Request{NamespacedName: types.NamespacedName{Name: "program"}}
+
 // SetupWithManager registers the Programmer and what it watches. All of it leads to one request, so that there is one
 // worker, and the work queue coalesces what comes while it builds.
 func (p *Programmer) SetupWithManager(mgr ctrl.Manager) error {
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "program"}}}
+		return []reconcile.Request{programRequest}
 	})
 	specs := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
@@ -63,6 +67,7 @@ func (p *Programmer) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.TriggerType{}, all, specs).
 		Watches(&corev1.Secret{}, all).
 		Watches(&corev1.Namespace{}, all, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(p.again.source()).
 		Complete(p)
 }
 

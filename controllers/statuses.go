@@ -56,8 +56,16 @@ func cutMessage(message string) string {
 	return strings.ToValidUTF8(message[:maxConditionMessage], "") + "…"
 }
 
+// reporter tells the owners of objects, in a program's statuses, what became of them.
+type reporter struct {
+	*program
+	settings   Settings
+	failures   map[types.UID]error // why Rules do not compile
+	references references
+}
+
 // reportHook tells the owners of a hook's Webhooks and Rules what became of them.
-func (c *compiler) reportHook(p *program, h *hook, outcome webhookserver.Outcome, failures map[types.UID]error) {
+func (p *reporter) reportHook(h *hook, outcome webhookserver.Outcome) {
 	short := outcome.ShortURL && h.invalid == nil
 	path := fmt.Sprintf(namespacedPath, h.key.Namespace, h.key.URL)
 	served := &served{hook: h, namespacedPath: path, path: path}
@@ -65,14 +73,14 @@ func (c *compiler) reportHook(p *program, h *hook, outcome webhookserver.Outcome
 		served.path = shortPath + h.key.URL
 	}
 	for _, r := range h.rules {
-		p.rules[r.UID] = ruleStatus(r, failures[r.UID], served)
+		p.reportRule(r, served)
 	}
 	if h.webhook == nil {
 		return
 	}
 	status := webhookStatus(served, shortURLCondition(h, outcome))
-	if c.settings.ExternalURL != "" {
-		status.URL = c.settings.ExternalURL + served.path
+	if p.settings.ExternalURL != "" {
+		status.URL = p.settings.ExternalURL + served.path
 	}
 	p.webhooks[h.webhook.UID] = status
 	for _, w := range h.others {
@@ -148,8 +156,12 @@ func yieldingStatus(w, owner *v1alpha1.Webhook) *v1alpha1.WebhookStatus {
 	}
 }
 
-// ruleStatus is the status of a Rule; at is the hook it registers, nil where it registers none.
-func ruleStatus(r *v1alpha1.Rule, failure error, at *served) *v1alpha1.RuleStatus {
+// reportRule tells the owner of a Rule what became of it; at is the hook it registers, nil where it registers none.
+func (p *reporter) reportRule(r *v1alpha1.Rule, at *served) {
+	p.rules[r.UID] = ruleStatus(r, p.failures[r.UID], p.references.condition(r), at)
+}
+
+func ruleStatus(r *v1alpha1.Rule, failure error, refs metav1.Condition, at *served) *v1alpha1.RuleStatus {
 	accepted := yes(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "the spec is valid")
 	programmed := yes(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed, "the Rule is live")
 	switch {
@@ -166,7 +178,6 @@ func ruleStatus(r *v1alpha1.Rule, failure error, at *served) *v1alpha1.RuleStatu
 		programmed = no(v1alpha1.ConditionProgrammed, v1alpha1.ReasonNotAccepted, fmt.Sprintf(
 			"Webhook %s, which has this url, is not accepted; see its conditions", at.name))
 	}
-	refs := yes(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "every reference is good")
 	status := &v1alpha1.RuleStatus{
 		ObservedGeneration: r.Generation,
 		Conditions:         summed(r.Generation, []metav1.Condition{accepted, refs, programmed}),

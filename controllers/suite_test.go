@@ -27,9 +27,10 @@ import (
 const system = "hookstorm-system"
 
 var (
-	k8s    client.Client
-	books  = rule.NewBooks()
-	routes = &webhookserver.Routes{}
+	k8s      client.Client
+	books    = rule.NewBooks()
+	routes   = &webhookserver.Routes{}
+	injector = &injections{}
 
 	namespace string
 )
@@ -65,11 +66,13 @@ func startControllers(mgr ctrl.Manager) {
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: controllers.DefaultHistoryLimits, Now: time.Now}
 	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder("hookstorm")}
-	leadership, err := controllers.NewLeadership(mgr.GetConfig(), system, ctrl.Log, programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll)
+	injection := &controllers.InjectionReconciler{Client: c, Live: mgr.GetAPIReader(), Injector: injector}
+	leadership, err := controllers.NewLeadership(mgr.GetConfig(), system, ctrl.Log, programmer.ReportAll, keeper.KeepAll, history.LookAgain,
+		secrets.LookAtAll, injection.LookAtAll)
 	Expect(err).NotTo(HaveOccurred())
-	keeper.Leader, history.Leader, secrets.Leader = leadership, leadership, leadership
+	keeper.Leader, history.Leader, secrets.Leader, injection.Leader = leadership, leadership, leadership, leadership
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		programmer, keeper, history, secrets,
+		programmer, keeper, history, secrets, injection, controllers.NewGrantReconciler(c, programmer),
 		controllers.NewRuleReconciler(c, leadership, programmer),
 		controllers.NewWebhookReconciler(c, leadership, programmer),
 		controllers.NewTriggerTypeReconciler(c, leadership, programmer),

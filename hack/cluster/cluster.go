@@ -43,6 +43,9 @@ type Options struct {
 	// ControllerManager also starts kube-controller-manager, without which there are no Jobs and no garbage collection.
 	ControllerManager bool
 
+	// Audit has the API server write a line of JSON for each request, which AuditLog returns.
+	Audit bool
+
 	// Policy also applies the admission policy of config/policy, and waits until it is in force.
 	Policy bool
 }
@@ -262,6 +265,13 @@ func (c *Cluster) startAPIServer(ctx context.Context, assets, etcdURL string, op
 		// Nobody would make the ServiceAccount "default", without which this plug-in admits no Pod.
 		arguments = append(arguments, "--disable-admission-plugins", "ServiceAccount")
 	}
+	if options.Audit {
+		policy := c.path("audit-policy.yaml")
+		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+			return fmt.Errorf("writing the audit policy: %w", err)
+		}
+		arguments = append(arguments, "--audit-policy-file", policy, "--audit-log-path", c.path("log", auditLog))
+	}
 	url := "https://" + address
 	if err := c.launch(ctx, assets, apiServer, url+"/readyz", arguments...); err != nil {
 		return err
@@ -269,6 +279,15 @@ func (c *Cluster) startAPIServer(ctx context.Context, assets, etcdURL string, op
 	c.Kubectl = Kubectl{Path: filepath.Join(assets, "kubectl"), Kubeconfig: c.path("kubeconfig")}
 	return c.connect(url, token)
 }
+
+// auditPolicy has who did what written, once it is done, but not with what.
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}`
+
+// auditLog is the name of the log that it is written to.
+const auditLog = "audit.log"
+
+// AuditLog returns what a cluster that was started with Audit has written so far.
+func (c *Cluster) AuditLog() ([]byte, error) { return os.ReadFile(c.path("log", auditLog)) }
 
 // writeCredentials gives the API server what it needs before its start: the administrator's token, which it returns, and
 // the key that signs ServiceAccounts' tokens. Of all that is in the directory of certificates only that key outlives a

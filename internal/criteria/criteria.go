@@ -1,16 +1,19 @@
 // Package criteria evaluates StackStorm's criteria: operators that compare values found in a trigger's payload with
 // patterns. Criteria are compiled once and evaluated many times; what can be wrong about them is said when they are
-// compiled. Evaluation is pure: it sees decoded JSON only, and a compiled Set is safe for concurrent use.
+// compiled. Evaluation reads the payload's JSON text where it stands, has no effects, and is safe for concurrent use.
 package criteria
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/hookstorm/hookstorm/internal/expression"
 )
 
 // Criterion is one comparison as its author wrote it.
@@ -19,19 +22,13 @@ type Criterion struct {
 	Type string
 	// Pattern is the JSON text of what the operator compares with; nil where there is none.
 	Pattern []byte
+	// Condition says how many items and criteria must hold; for the operator search only.
+	Condition string
 }
 
 // Set is a compiled map of criteria, all of which must hold.
 type Set struct {
 	criteria []criterion
-}
-
-// criterion is one compiled comparison.
-type criterion struct {
-	key  string
-	path path
-	test test
-	want string // the operator and its pattern, for messages
 }
 
 // Result says whether criteria held. When they did not, Message names the first that did not and what it saw.
@@ -58,134 +55,98 @@ const (
 
 // Compile compiles criteria, in the order of their keys. The error names every key that is wrong, with the fix.
 func Compile(definitions map[string]Criterion) (*Set, error) {
-	set := &Set{}
-	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(definitions)) {
-		c, err := compile(key, definitions[key])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("criteria[%q]: %w", key, err))
-			continue
-		}
-		set.criteria = append(set.criteria, c)
-	}
-	return set, errors.Join(errs...)
-}
-
-func compile(key string, definition Criterion) (criterion, error) {
-	// Text after # only makes the key unique.
-	text, _, _ := strings.Cut(key, "#")
-	parsed, err := parsePath(text)
-	if err != nil {
-		return criterion{}, err
-	}
-	operator, known := operators[definition.Type]
-	if !known {
-		return criterion{}, fmt.Errorf("type: unknown operator %q; use one of %s", definition.Type, strings.Join(Operators(), ", "))
-	}
-	pattern, err := decodePattern(definition.Pattern)
-	if err != nil {
-		return criterion{}, err
-	}
-	if pattern == nil && !operator.patternless {
-		return criterion{}, fmt.Errorf("pattern: required and not null for operator %s", definition.Type)
-	}
-	test, err := operator.compile(pattern)
-	if err != nil {
-		return criterion{}, fmt.Errorf("pattern: %w", err)
-	}
-	want := definition.Type
-	if !operator.patternless {
-		want += " " + show(pattern)
-	}
-	return criterion{key: key, path: parsed, test: test, want: want}, nil
-}
-
-// decodePattern decodes a pattern's JSON text, and refuses templates, which must never be taken for plain text.
-func decodePattern(document []byte) (any, error) {
-	if len(document) == 0 {
-		return nil, nil
-	}
-	pattern, err := Decode(document)
-	if err != nil {
-		return nil, fmt.Errorf("pattern: %w", err)
-	}
-	if text, ok := pattern.(string); ok {
-		for _, mark := range []string{"{{", "{%", "{#", "${"} {
-			if strings.Contains(text, mark) {
-				return nil, fmt.Errorf("pattern: %q begins a template, and a pattern is a plain value here; write the value itself", mark)
-			}
-		}
-	}
-	return pattern, nil
-}
-
-// Decode decodes a JSON text for evaluation: numbers stay exact as json.Number.
-func Decode(document []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, fmt.Errorf("decoding JSON: %w", err)
-	}
-	return value, nil
+	compiled, err := compiler{variables: expression.RuleVariables}.all("criteria", definitions)
+	return &Set{criteria: compiled}, err
 }
 
 // Empty reports whether the set has no criteria, so that it holds for every payload.
 func (s *Set) Empty() bool { return len(s.criteria) == 0 }
 
-// Evaluate reports whether all criteria hold for a trigger's payload, as Decode returned it. Not holding is a Result; an
-// error means that a criterion could not be evaluated, such as a regex over a number.
-func (s *Set) Evaluate(payload any) (Result, error) {
+// Evaluate reports whether all criteria hold for the payload of a scope, at a time. Not holding is a Result; an error means
+// that a criterion could not be evaluated, such as a regex over a number.
+func (s *Set) Evaluate(ctx context.Context, scope *expression.Scope, now time.Time) (Result, error) {
 	if s.Empty() {
 		return Result{Matched: true, Reason: ReasonNoCriteria}, nil
 	}
-	if isEmpty(payload) {
+	payload := source{name: sourceTrigger, text: textOf(scope.Payload)}
+	if !payload.text.truthy() {
 		return Result{Reason: ReasonEmptyPayload, Message: "the payload is empty, and criteria never match an empty payload"}, nil
 	}
+	env := environment{ctx: ctx, scope: scope, now: now}
 	for i := range s.criteria {
 		c := &s.criteria[i]
-		value, found := c.path.find(payload)
-		held, err := c.test(value)
+		found, err := c.evaluate(&env, payload)
 		if err != nil {
-			return Result{}, fmt.Errorf("%s: %s: %w", c.key, c.want, err)
+			return Result{}, fmt.Errorf("%s: %s: %w", showKey(c.key), found.wanted, err)
 		}
-		if !held {
-			return Result{Reason: ReasonNotMet, Message: fmt.Sprintf("%s: %s: saw %s", c.key, c.want, seen(value, found))}, nil
+		if !found.held {
+			return Result{
+				Reason:  ReasonNotMet,
+				Message: fmt.Sprintf("%s: %s: saw %s", showKey(c.key), found.wanted, show(found.saw)),
+			}, nil
 		}
 	}
 	return Result{Matched: true, Reason: ReasonMatched}, nil
 }
 
-// isEmpty reports whether a payload is what Python calls false: nothing, or an empty object.
-func isEmpty(payload any) bool {
-	switch p := payload.(type) {
-	case nil:
-		return true
-	case map[string]any:
-		return len(p) == 0
-	default:
-		return false
+// textOf returns the text of a payload. It is not copied: a payload's text never changes, and copying it for each rule would
+// cost more than most criteria do.
+func textOf(payload *expression.Payload) value {
+	if payload == nil {
+		return ""
 	}
+	text := payload.Text()
+	return value(strings.Trim(unsafe.String(unsafe.SliceData(text), len(text)), jsonBlanks))
 }
 
-func seen(value any, found bool) string {
-	if !found {
-		return "nothing"
-	}
-	return show(value)
+// environment is what one evaluation sees besides the value that it tests. It lives only as long as the evaluation, which is
+// why it may hold the context.
+type environment struct {
+	ctx   context.Context
+	scope *expression.Scope
+	now   time.Time
 }
 
-// maxShown bounds the text of a value in a message, in bytes.
-const maxShown = 120
+// compiler compiles criteria of one level: those of a rule, or those in the pattern of a search.
+type compiler struct {
+	variables expression.Variables
+	depth     int // how many searches are around
+}
 
-// show renders a value for a message: as JSON, cut to maxShown.
-func show(value any) string {
-	text, err := json.Marshal(value)
+// all compiles criteria in the order of their keys; field names them in errors.
+func (c compiler) all(field string, definitions map[string]Criterion) ([]criterion, error) {
+	compiled := make([]criterion, 0, len(definitions))
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(definitions)) {
+		one, err := c.one(key, definitions[key])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s[%q]: %w", field, key, err))
+			continue
+		}
+		compiled = append(compiled, one)
+	}
+	return compiled, errors.Join(errs...)
+}
+
+func (c compiler) one(key string, definition Criterion) (criterion, error) {
+	path, err := parseKey(key)
 	if err != nil {
-		return fmt.Sprintf("%T", value)
+		return criterion{}, err
 	}
-	if len(text) > maxShown {
-		return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
+	operator, known := operatorNamed(definition.Type)
+	if !known {
+		names := strings.Join(Operators(), ", ")
+		return criterion{}, fmt.Errorf("type: unknown operator %q; use one of %s", definition.Type, names)
 	}
-	return string(text)
+	if err := operator.checkCondition(definition.Condition); err != nil {
+		return criterion{}, fmt.Errorf("condition: %w", err)
+	}
+	compiled := criterion{
+		key:      key,
+		path:     path,
+		operator: operator,
+		operand:  operand{condition: definition.Condition, compiler: c},
+		name:     strings.TrimSpace(definition.Type + " " + definition.Condition),
+	}
+	return compiled, compiled.setPattern(definition.Pattern)
 }

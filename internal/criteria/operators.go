@@ -1,185 +1,226 @@
 package criteria
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// test compares a value with a pattern that was compiled before. A missing value is nil, like JSON's null.
-type test func(value any) (bool, error)
-
 // operator makes tests.
 type operator struct {
-	compile     func(pattern any) (test, error)
+	names   []string
+	meaning string
+	compile func(operand) (test, error)
+
 	patternless bool // the pattern is ignored and may be left out
+	takesNull   bool // compile is called for a pattern that a template rendered to null, which else never holds
+	conditional bool // it needs a condition
 }
 
-// operators is the one table of operators, by name.
-var operators = map[string]operator{
-	"equals":   {compile: equals},
-	"eq":       {compile: equals},
-	"nequals":  {compile: not(equals)},
-	"neq":      {compile: not(equals)},
-	"exists":   {compile: exists, patternless: true},
-	"nexists":  {compile: not(exists), patternless: true},
-	"contains": {compile: contains},
-	"regex":    {compile: matches},
+// operand is what an operator compares with.
+type operand struct {
+	pattern   any    // decoded
+	condition string // of a search
+	compiler  compiler
+}
+
+// OperatorDoc describes an operator.
+type OperatorDoc struct {
+	// Names are its names, the usual one first.
+	Names []string
+	// Meaning says when it holds, as half a sentence.
+	Meaning string
+}
+
+// table returns the operators.
+func table() []operator {
+	return []operator{
+		{names: []string{"equals", "eq"}, compile: equals,
+			meaning: "the value equals the pattern: 1 and 1.0 and true are equal, 1 and \"1\" are not"},
+		{names: []string{"nequals", "neq"}, compile: not(equals), takesNull: true,
+			meaning: "equals does not hold; so for a missing value too"},
+		{names: []string{"iequals", "ieq"}, compile: compareTexts(sameText, lower),
+			meaning: "both are the same text but for case"},
+		{names: []string{"contains"}, compile: contains,
+			meaning: "the pattern is a part of the text, an element of the list or a name in the object"},
+		{names: []string{"icontains"}, compile: compareTexts(strings.Contains, lower),
+			meaning: "the pattern is a part of the text but for case"},
+		{names: []string{"ncontains"}, compile: not(contains),
+			meaning: "contains does not hold"},
+		{names: []string{"incontains"}, compile: not(compareTexts(strings.Contains, lower)),
+			meaning: "icontains does not hold"},
+		{names: []string{"startswith"}, compile: compareTexts(strings.HasPrefix, asIs),
+			meaning: "the text begins with the pattern"},
+		{names: []string{"istartswith"}, compile: compareTexts(strings.HasPrefix, lower),
+			meaning: "the text begins with the pattern but for case"},
+		{names: []string{"endswith"}, compile: compareTexts(strings.HasSuffix, asIs),
+			meaning: "the text ends with the pattern"},
+		{names: []string{"iendswith"}, compile: compareTexts(strings.HasSuffix, lower),
+			meaning: "the text ends with the pattern but for case"},
+		{names: []string{"lessthan", "lt"}, compile: ordered(func(order int) bool { return order < 0 }),
+			meaning: "the value is less than the pattern: numbers, texts or lists"},
+		{names: []string{"greaterthan", "gt"}, compile: ordered(func(order int) bool { return order > 0 }),
+			meaning: "the value is greater than the pattern"},
+		{names: []string{"regex"}, compile: matches(flags{}, anywhere),
+			meaning: "the regular expression matches somewhere in the text"},
+		{names: []string{"iregex"}, compile: matches(flags{ignoreCase: true}, anywhere),
+			meaning: "the same but for case"},
+		{names: []string{"matchregex"}, compile: matches(flags{dotAll: true}, atStart),
+			meaning: "the regular expression matches at the start of the text, with . for newlines too; deprecated"},
+		{names: []string{"matchwildcard"}, compile: matchesWildcard,
+			meaning: "the whole text matches the pattern, where * stands for any text, ? for a character, [a-z] and [!a-z] for a set"},
+		{names: []string{"timediff_lt", "td_lt"}, compile: timeDifference(func(age, pattern float64) bool { return age < pattern }),
+			meaning: "the time was less than so many seconds ago"},
+		{names: []string{"timediff_gt", "td_gt"}, compile: timeDifference(func(age, pattern float64) bool { return age > pattern }),
+			meaning: "the time was more than so many seconds ago"},
+		{names: []string{"exists"}, compile: exists, patternless: true, takesNull: true,
+			meaning: "there is a value, and it is not null"},
+		{names: []string{"nexists"}, compile: not(exists), patternless: true, takesNull: true,
+			meaning: "exists does not hold"},
+		{names: []string{"inside", "in"}, compile: inside,
+			meaning: "the value is an element of the list, a part of the text or a name in the object that is the pattern"},
+		{names: []string{"ninside", "nin"}, compile: not(inside),
+			meaning: "inside does not hold"},
+		{names: []string{"search"}, compile: search, takesNull: true, conditional: true,
+			meaning: "items of the list meet the criteria that are the pattern, as many as the condition says"},
+	}
+}
+
+// Describe returns the operators, for documentation.
+func Describe() []OperatorDoc {
+	var docs []OperatorDoc
+	for _, o := range table() {
+		docs = append(docs, OperatorDoc{Names: o.names, Meaning: o.meaning})
+	}
+	return docs
 }
 
 // Operators returns the names of all operators, sorted.
-func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
-
-func equals(pattern any) (test, error) {
-	return func(value any) (bool, error) { return equal(value, pattern), nil }, nil
+func Operators() []string {
+	var names []string
+	for _, o := range table() {
+		names = append(names, o.names...)
+	}
+	slices.Sort(names)
+	return names
 }
 
-func exists(any) (test, error) {
-	return func(value any) (bool, error) { return value != nil, nil }, nil
+// operatorNamed returns the operator with a name.
+func operatorNamed(name string) (operator, bool) {
+	for _, o := range table() {
+		if slices.Contains(o.names, name) {
+			return o, true
+		}
+	}
+	return operator{}, false
 }
 
-// not returns the operator that holds when another does not.
-func not(compile func(any) (test, error)) func(any) (test, error) {
-	return func(pattern any) (test, error) {
-		inner, err := compile(pattern)
+// checkCondition reports what is wrong with a condition that is given for the operator.
+func (o operator) checkCondition(condition string) error {
+	switch {
+	case o.conditional:
+		_, err := quantityOf(condition)
+		return err
+	case condition != "":
+		return fmt.Errorf("operator %s has none; leave it out", o.names[0])
+	default:
+		return nil
+	}
+}
+
+// not returns what compiles an operator that holds when another does not.
+func not(compile func(operand) (test, error)) func(operand) (test, error) {
+	return func(o operand) (test, error) {
+		inner, err := compile(o)
 		if err != nil {
 			return nil, err
 		}
-		return func(value any) (bool, error) {
-			held, err := inner(value)
+		return func(env *environment, v value) (bool, error) {
+			held, err := inner(env, v)
 			return !held, err
 		}, nil
 	}
 }
 
-// contains is Python's "pattern in value": a substring of a string, a member of a list, a key of an object.
-func contains(pattern any) (test, error) {
-	return func(value any) (bool, error) {
-		switch v := value.(type) {
-		case string:
-			part, ok := pattern.(string)
-			if !ok {
-				return false, fmt.Errorf("a string contains strings only, not %s", kind(pattern))
+func exists(operand) (test, error) {
+	return func(_ *environment, v value) (bool, error) { return v.kind() != kindNothing, nil }, nil
+}
+
+func equals(o operand) (test, error) {
+	if pattern, is := o.pattern.(string); is {
+		return func(_ *environment, v value) (bool, error) {
+			text, isString := v.text()
+			return isString && text == pattern, nil
+		}, nil
+	}
+	return func(_ *environment, v value) (bool, error) {
+		decoded, err := v.decode()
+		return err == nil && equal(decoded, o.pattern), err
+	}, nil
+}
+
+// ordered compiles an operator that compares two values by their order.
+func ordered(holds func(order int) bool) func(operand) (test, error) {
+	return func(o operand) (test, error) {
+		if _, is := o.pattern.(map[string]any); is {
+			return nil, errors.New("a number, a string or a list is needed: objects have no order")
+		}
+		return func(_ *environment, v value) (bool, error) {
+			decoded, err := v.decode()
+			if err != nil {
+				return false, err
 			}
-			return strings.Contains(v, part), nil
-		case []any:
-			return slices.ContainsFunc(v, func(member any) bool { return equal(member, pattern) }), nil
-		case map[string]any:
-			key, ok := pattern.(string)
-			_, found := v[key]
-			return ok && found, nil
+			order, err := compare(decoded, o.pattern)
+			return err == nil && holds(order), err
+		}, nil
+	}
+}
+
+// contains is Python's "pattern in value".
+func contains(o operand) (test, error) {
+	isElement, err := equals(o)
+	if err != nil {
+		return nil, err
+	}
+	return func(env *environment, v value) (held bool, err error) {
+		switch v.kind() {
+		case kindString:
+			text, _ := v.text()
+			return inText(text, o.pattern)
+		case kindList:
+			v.each(func(element value) bool {
+				held, err = isElement(env, element)
+				return !held && err == nil
+			})
+			return held, err
+		case kindObject:
+			return inObject(o.pattern, func(name string) bool { return v.member(name) != "" })
 		default:
-			return false, fmt.Errorf("the value is %s, which contains nothing", kind(value))
+			return false, fmt.Errorf("the value is %s, which contains nothing", v.kind())
 		}
 	}, nil
 }
 
-func matches(pattern any) (test, error) {
-	text, ok := pattern.(string)
-	if !ok {
-		return nil, fmt.Errorf("a regular expression is a string, not %s", kind(pattern))
+// inside is Python's "value in pattern".
+func inside(o operand) (test, error) {
+	if k := kindOf(o.pattern); k != kindString && k != kindList && k != kindObject {
+		return nil, fmt.Errorf("a list, a string or an object is needed, not %s", k)
 	}
-	expression, err := regexp.Compile(text)
-	if err != nil {
-		return nil, fmt.Errorf("not a regular expression of RE2, which has no look-around and no back-references: %w", err)
-	}
-	return func(value any) (bool, error) {
-		subject, ok := value.(string)
-		if !ok {
-			return false, fmt.Errorf("a regular expression needs a string, and the value is %s", kind(value))
+	return func(_ *environment, v value) (bool, error) {
+		decoded, err := v.decode()
+		if err != nil {
+			return false, err
 		}
-		return expression.MatchString(subject), nil
+		switch pattern := o.pattern.(type) {
+		case string:
+			return inText(pattern, decoded)
+		case map[string]any:
+			return inObject(decoded, func(name string) bool { _, found := pattern[name]; return found })
+		case []any:
+			return slices.ContainsFunc(pattern, func(element any) bool { return equal(element, decoded) }), nil
+		default:
+			return false, nil // not reached: the kind was checked
+		}
 	}, nil
-}
-
-// errNotNumber is what number returns for what Python does not count as one.
-var errNotNumber = errors.New("not a number")
-
-// equal is Python's ==: numbers by value, true as 1, false as 0, lists and objects member by member. Unlike there, null
-// equals nothing, because a missing value is null too.
-func equal(a, b any) bool {
-	if a == nil || b == nil {
-		return false
-	}
-	switch left := a.(type) {
-	case string:
-		right, ok := b.(string)
-		return ok && left == right
-	case []any:
-		right, ok := b.([]any)
-		return ok && slices.EqualFunc(left, right, same)
-	case map[string]any:
-		right, ok := b.(map[string]any)
-		return ok && maps.EqualFunc(left, right, same)
-	}
-	left, err := number(a)
-	if err != nil {
-		return false
-	}
-	right, err := number(b)
-	return err == nil && left.Cmp(right) == 0
-}
-
-// same is equal inside lists and objects, where null is a value like others.
-func same(a, b any) bool { return a == nil && b == nil || equal(a, b) }
-
-// number returns the value of a number or boolean.
-func number(value any) (*big.Rat, error) {
-	switch v := value.(type) {
-	case bool:
-		if v {
-			return big.NewRat(1, 1), nil
-		}
-		return new(big.Rat), nil
-	case json.Number:
-		return parseNumber(string(v))
-	default:
-		return nil, errNotNumber
-	}
-}
-
-// maxNumberLength and maxExponent bound the work that one number of a payload can cause.
-const (
-	maxNumberLength = 400
-	maxExponent     = 400
-)
-
-func parseNumber(text string) (*big.Rat, error) {
-	mantissa, exponent, scientific := strings.Cut(strings.ToLower(text), "e")
-	if len(mantissa) > maxNumberLength {
-		return nil, errNotNumber
-	}
-	if scientific {
-		var e int
-		if _, err := fmt.Sscanf(exponent, "%d", &e); err != nil || e > maxExponent || e < -maxExponent {
-			return nil, errNotNumber
-		}
-	}
-	if parsed, ok := new(big.Rat).SetString(text); ok {
-		return parsed, nil
-	}
-	return nil, errNotNumber
-}
-
-// kind names the JSON type of a value.
-func kind(value any) string {
-	switch value.(type) {
-	case nil:
-		return "missing or null"
-	case string:
-		return "a string"
-	case bool:
-		return "a boolean"
-	case json.Number:
-		return "a number"
-	case []any:
-		return "a list"
-	default:
-		return "an object"
-	}
 }

@@ -1,5 +1,6 @@
-// Package dispatch takes deliveries from the queue, asks the rule book what they match, records the outcome and only then
-// lets the queue forget them. Every step can be repeated: what it writes is named after the delivery. It reads nothing
+// Package dispatch takes deliveries from the queue, asks the rule book what they match, has the actions done, records the
+// outcome and only then lets the queue forget them. What must be tried again later goes back into the queue, so that
+// nothing waits for it. Every step can be repeated: what it writes and does is named after the delivery. It reads nothing
 // from the cluster. A Dispatcher runs its own goroutines, all of which end with Start.
 package dispatch
 
@@ -9,14 +10,15 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
-	"github.com/hookstorm/hookstorm/internal/criteria"
+	"github.com/hookstorm/hookstorm/internal/action"
+	"github.com/hookstorm/hookstorm/internal/delivery"
 	"github.com/hookstorm/hookstorm/internal/queue"
 	"github.com/hookstorm/hookstorm/internal/rule"
 )
@@ -24,6 +26,9 @@ import (
 const (
 	// recorders is how many records are written at once: an API server writes no faster with more.
 	recorders = 32
+	// actors is how many deliveries have their actions tried at once. A target that does not answer holds as many as it may
+	// have calls under way, which leaves the most of them to others.
+	actors = 256
 	// lookahead is how many deliveries are evaluated before their records are written, so that a record which history
 	// would drop at once is not written at all. The queue hands out no more than these anyway.
 	lookahead = queue.WindowDeliveries
@@ -37,35 +42,52 @@ type Source interface {
 	Receive(ctx context.Context) (*queue.Message, error)
 }
 
+// Store stores what dispatch leaves for later. After a nil error nothing short of a lost disk loses it. Its methods are safe
+// for concurrent use.
+type Store interface {
+	// Postpone has a delivery handed out again at a time, with progress. Postponing what has the same id replaces it, or
+	// doubles it.
+	Postpone(ctx context.Context, id string, at time.Time, d delivery.Delivery, progress []byte) error
+	// Publish stores a delivery that a Rule dispatches.
+	Publish(ctx context.Context, d delivery.Delivery) error
+	// Bury keeps a delivery whose record cannot hold its payload.
+	Bury(ctx context.Context, id string, d delivery.Delivery) error
+}
+
+// Actor does actions.
+type Actor interface {
+	// Run does one action once. An error is an *action.Failure. It is safe for concurrent use.
+	Run(ctx context.Context, task *action.Task) (action.Result, error)
+}
+
 // Observer hears what became of deliveries. Its methods do not block and are safe for concurrent use.
 type Observer interface {
 	// Delivered says that a webhook's delivery was dispatched.
 	Delivered(namespace, webhook string, at time.Time)
-	// Evaluated says what a Rule made of a trigger; instance is the name of its record, "" where there is none.
-	Evaluated(namespace string, outcome v1alpha1.RuleOutcome, instance string, at time.Time)
+	// Evaluated says what a Rule made of a trigger, or that an action of it failed for good; instance is the name of its
+	// record, "" where there is none.
+	Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instance string, at time.Time)
 }
 
-// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=create
+// +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=create;patch
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances/status,verbs=update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // Dispatcher consumes a Source until its context ends. Its fields are set before Start.
 type Dispatcher struct {
 	Source   Source
+	Store    Store
 	Books    *rule.Books
+	Actor    Actor
 	Client   client.Client // writes records; reads nothing
 	Observer Observer
 	Log      logr.Logger
 	Now      func() time.Time
 
 	windows windows
-}
-
-// job is an evaluated delivery: what is still to be written before it is done.
-type job struct {
-	message  *queue.Message
-	records  []*record // not written yet
-	attempts int
+	running sync.WaitGroup // the goroutines of Start, and what waits in memory
+	acting  chan *record   // with actions to try
+	writing chan *record   // with an outcome to write
 }
 
 // NeedLeaderElection says that every replica dispatches what it accepted.
@@ -76,23 +98,37 @@ func (d *Dispatcher) NeedLeaderElection() bool { return false }
 func (d *Dispatcher) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	jobs := make(chan job, lookahead)
-	var running sync.WaitGroup
+	d.acting, d.writing = make(chan *record, lookahead), make(chan *record, lookahead)
 	for range runtime.GOMAXPROCS(0) {
-		running.Go(func() { cancel(d.evaluate(ctx, jobs)) })
+		d.running.Go(func() { cancel(d.evaluate(ctx)) })
+	}
+	for range actors {
+		d.running.Go(func() { forEach(ctx, d.acting, d.act) })
 	}
 	for range recorders {
-		running.Go(func() { d.record(ctx, jobs, &running) })
+		d.running.Go(func() { forEach(ctx, d.writing, d.write) })
 	}
-	running.Wait()
+	d.running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("receiving deliveries: %w", err)
 	}
 	return nil
 }
 
-// evaluate receives deliveries, evaluates them and passes on what is to be recorded. It returns why it ended.
-func (d *Dispatcher) evaluate(ctx context.Context, jobs chan<- job) error {
+// forEach calls f with what comes out of a channel until ctx ends.
+func forEach(ctx context.Context, records <-chan *record, f func(context.Context, *record)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-records:
+			f(ctx, r)
+		}
+	}
+}
+
+// evaluate receives deliveries, evaluates them and passes on what is to be done and recorded. It returns why it ended.
+func (d *Dispatcher) evaluate(ctx context.Context) error {
 	for {
 		message, err := d.Source.Receive(ctx)
 		if err != nil {
@@ -102,88 +138,114 @@ func (d *Dispatcher) evaluate(ctx context.Context, jobs chan<- job) error {
 		if err != nil {
 			return err
 		}
-		records := d.match(book, message)
-		if len(records) == 0 {
-			message.Done()
-			continue
+		records, err := d.recordsOf(ctx, book, message)
+		if err != nil {
+			d.Log.Error(err, "A delivery that came back cannot be read, and is dispatched anew", "delivery", message.Delivery.ID)
+			records = d.match(ctx, book, &message.Delivery)
 		}
-		select {
-		case jobs <- job{message: message, records: records}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		d.begin(ctx, records, message.Done)
 	}
 }
 
-// match evaluates a delivery in every namespace it goes to, and returns the records to write.
-func (d *Dispatcher) match(book *rule.Book, message *queue.Message) []*record {
-	started := d.Now()
-	delivery := &message.Delivery
-	webhook := book.Webhook(rule.Key{Namespace: delivery.Namespace, URL: delivery.URL})
-	d.Observer.Delivered(delivery.Namespace, delivery.Webhook, started)
+// recordsOf returns the records of a delivery, or the one that comes back with it.
+func (d *Dispatcher) recordsOf(ctx context.Context, book *rule.Book, message *queue.Message) ([]*record, error) {
+	if message.Progress == nil {
+		return d.match(ctx, book, &message.Delivery), nil
+	}
+	r, err := resumed(&message.Delivery, book, message.Progress, d.Now())
+	if err != nil {
+		return nil, err
+	}
+	r.input = d.input(&message.Delivery)
+	return []*record{r}, nil
+}
 
+// match evaluates a delivery in every namespace it goes to, and returns what is to be done or written.
+func (d *Dispatcher) match(ctx context.Context, book *rule.Book, accepted *delivery.Delivery) []*record {
+	started := d.Now()
+	webhook := book.Webhook(rule.Key{Namespace: accepted.Namespace, URL: accepted.URL})
+	if accepted.Webhook != "" {
+		d.Observer.Delivered(accepted.Namespace, accepted.Webhook, started)
+	}
+	input := d.input(accepted)
 	var records []*record
-	payload := sync.OnceValues(func() (any, error) { return criteria.Decode(delivery.Payload) })
-	for _, target := range book.Targets(webhook, delivery.Trigger, delivery.Parameters) {
-		r := newRecord(delivery, webhook, target.Namespace, outcomesOf(target.Rules, delivery.Payload, payload))
-		r.started = started
-		deliveriesDispatched.WithLabelValues(r.condition().Reason).Inc()
-		instance := ""
-		if r.kind() == v1alpha1.RecordTriggerInstance {
-			instance = r.name()
+	for _, target := range book.Targets(webhook, accepted.Trigger, accepted.Parameters) {
+		verdicts := rule.Evaluate(ctx, target.Rules, input)
+		r := newRecord(accepted, webhook, target.Namespace, verdicts)
+		r.input, r.started, r.inline, r.patience = input, started, true, started.Add(inlineTime)
+		r.exists = accepted.Instance != ""
+		d.observe(r, verdicts)
+		if r.kind() != v1alpha1.RecordNone || r.open() {
+			records = append(records, r)
 		}
-		for _, outcome := range r.outcomes {
-			d.Observer.Evaluated(target.Namespace, outcome, instance, started)
-		}
-		if r.kind() == v1alpha1.RecordNone {
-			continue
-		}
-		r.ordinal = d.windows.enter(r.window())
-		records = append(records, r)
 	}
 	return records
 }
 
-// outcomesOf evaluates rules, and decodes the payload only if one of them looks into it.
-func outcomesOf(rules []*rule.Rule, text []byte, decode func() (any, error)) []v1alpha1.RuleOutcome {
-	if len(text) == 0 || !rule.NeedsPayload(rules) {
-		return rule.Evaluate(rules, nil)
-	}
-	payload, err := decode()
-	if err != nil {
-		return rule.Fail(rules, err)
-	}
-	return rule.Evaluate(rules, payload)
+// input returns what rules see of a delivery.
+func (d *Dispatcher) input(accepted *delivery.Delivery) *rule.Input {
+	return rule.NewInput(accepted.Payload, rule.Delivery{
+		ID: accepted.ID, Namespace: accepted.Namespace, Webhook: accepted.Webhook, URL: accepted.URL,
+		TraceTag: accepted.TraceTag, Sender: accepted.Sender, Received: accepted.Received,
+	}, d.Now())
 }
 
-// record writes what is to be recorded, and then lets the queue forget the delivery. What cannot be written now comes back
-// into jobs later, so that it holds up nothing else; running counts what waits.
-func (d *Dispatcher) record(ctx context.Context, jobs chan job, running *sync.WaitGroup) {
-	for {
+// observe says what was made of a delivery.
+func (d *Dispatcher) observe(r *record, verdicts []rule.Verdict) {
+	deliveriesDispatched.WithLabelValues(r.condition().Reason).Inc()
+	instance := ""
+	if r.kind() == v1alpha1.RecordTriggerInstance {
+		instance = r.name()
+	}
+	for _, v := range verdicts {
+		d.Observer.Evaluated(v.Rule, v.Outcome, instance, r.started)
+	}
+}
+
+// begin passes on the records of a delivery; done is called when nothing of any is left to do.
+func (d *Dispatcher) begin(ctx context.Context, records []*record, done func()) {
+	if len(records) == 0 {
+		done()
+		return
+	}
+	var left atomic.Int32
+	left.Store(int32(len(records)))
+	for _, r := range records {
+		r.done = func() {
+			if left.Add(-1) == 0 {
+				done()
+			}
+		}
+		d.pass(ctx, r)
+	}
+}
+
+// pass gives a record to whoever does what is next.
+func (d *Dispatcher) pass(ctx context.Context, r *record) {
+	next := d.acting
+	if !r.open() || r.postponed {
+		next = d.writing
+		r.ordinal = d.windows.enter(r.window())
+	}
+	select {
+	case next <- r:
+	case <-ctx.Done():
+	}
+}
+
+// passLater passes a record on after a while, and holds up nothing meanwhile.
+func (d *Dispatcher) passLater(ctx context.Context, r *record, wait time.Duration, next chan<- *record) {
+	d.running.Go(func() {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
 		select {
 		case <-ctx.Done():
 			return
-		case j := <-jobs:
-			if d.writeAll(ctx, &j) {
-				j.message.Done()
-				continue
-			}
-			running.Go(func() { comeBack(ctx, jobs, j) })
+		case <-timer.C:
 		}
-	}
-}
-
-// comeBack passes a job on again when it is time for its next attempt.
-func comeBack(ctx context.Context, jobs chan<- job, j job) {
-	timer := time.NewTimer(wait.Jitter(min(maxRetryDelay, firstRetryDelay<<min(j.attempts, maxRetryDoublings)), 0.2))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-timer.C:
-	}
-	select {
-	case <-ctx.Done():
-	case jobs <- j:
-	}
+		select {
+		case <-ctx.Done():
+		case next <- r:
+		}
+	})
 }

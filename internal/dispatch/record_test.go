@@ -36,10 +36,10 @@ func accepted() *delivery.Delivery {
 	}
 }
 
-func outcomes(results ...v1alpha1.RuleResult) []v1alpha1.RuleOutcome {
-	all := make([]v1alpha1.RuleOutcome, len(results))
+func outcomes(results ...v1alpha1.RuleResult) []rule.Verdict {
+	all := make([]rule.Verdict, len(results))
 	for i, result := range results {
-		all[i] = v1alpha1.RuleOutcome{Name: string(rune('a' + i)), Result: result}
+		all[i] = rule.Verdict{Rule: &rule.Rule{}, Outcome: v1alpha1.RuleOutcome{Name: string(rune('a' + i)), Result: result}}
 	}
 	return all
 }

@@ -34,8 +34,9 @@ func (w *windows) passed(key window, ordinal uint64, limit int) bool {
 	return w.count[key]-ordinal >= uint64(limit)
 }
 
-// passedBy reports whether a record is a success that its history would drop as soon as it is written.
+// passedBy reports whether a record is one that its history would drop as soon as it is written: a success, or what is
+// still being processed.
 func (r *record) passedBy(w *windows) bool {
-	return r.kind() == v1alpha1.RecordTriggerInstance && r.outcome() == v1alpha1.OutcomeSucceeded &&
-		w.passed(r.window(), r.ordinal, r.webhook.History.Limit(v1alpha1.OutcomeSucceeded))
+	return r.kind() == v1alpha1.RecordTriggerInstance && r.outcome() != v1alpha1.OutcomeFailed && r.delivery.Instance == "" &&
+		w.passed(r.window(), r.ordinal, r.webhook.History.Limit(r.outcome()))
 }

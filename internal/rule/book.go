@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
@@ -33,6 +35,7 @@ type Book struct {
 	// version is the highest resourceVersion of a Rule that the book was built from.
 	version  uint64
 	rules    map[subject]map[string][]*Rule // subject → namespace → rules by name
+	named    map[types.NamespacedName]*Rule
 	webhooks map[Key]Webhook
 }
 
@@ -44,6 +47,7 @@ func NewBook(rules []*Rule, webhooks []Webhook, version uint64) *Book {
 	b := &Book{
 		version:  version,
 		rules:    map[subject]map[string][]*Rule{},
+		named:    make(map[types.NamespacedName]*Rule, len(rules)),
 		webhooks: make(map[Key]Webhook, len(webhooks)),
 	}
 	byName := func(a, c *Rule) int { return strings.Compare(a.Name, c.Name) }
@@ -53,11 +57,17 @@ func NewBook(rules []*Rule, webhooks []Webhook, version uint64) *Book {
 			b.rules[about] = map[string][]*Rule{}
 		}
 		b.rules[about][r.Namespace] = append(b.rules[about][r.Namespace], r)
+		b.named[types.NamespacedName{Namespace: r.Namespace, Name: r.Name}] = r
 	}
 	for _, w := range webhooks {
 		b.webhooks[w.Key] = w
 	}
 	return b
+}
+
+// Rule returns the enabled rule of a name, or nil.
+func (b *Book) Rule(namespace, name string) *Rule {
+	return b.named[types.NamespacedName{Namespace: namespace, Name: name}]
 }
 
 // Webhook returns a webhook; for one that is gone, a Webhook with the defaults.
@@ -104,7 +114,7 @@ func (b *Book) taking(namespace, trigger string, parameters map[string]string) [
 	var taken []*Rule
 	for _, about := range subjects(trigger, parameters) {
 		for _, r := range b.rules[about][namespace] {
-			if r.takes(parameters) {
+			if r.Takes(trigger, parameters) {
 				taken = append(taken, r)
 			}
 		}

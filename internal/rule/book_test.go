@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
@@ -59,32 +57,6 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-func TestABackstopIsConsideredOnlyIfNoStandardRuleMatched(t *testing.T) {
-	standard := compiledSpec(t, "standard", v1alpha1.RuleSpec{Criteria: map[string]v1alpha1.Criterion{"trigger.a": {Type: "eq", Pattern: raw(`1`)}}})
-	failing := compiledSpec(t, "failing", v1alpha1.RuleSpec{Criteria: map[string]v1alpha1.Criterion{"trigger.b": {Type: "regex", Pattern: raw(`"x"`)}}})
-	backstop := compiledSpec(t, "backstop", v1alpha1.RuleSpec{Type: v1alpha1.RuleBackstop})
-	tests := map[string]struct {
-		payload map[string]any
-		want    map[string]v1alpha1.RuleResult
-	}{
-		"a standard rule matched": {map[string]any{"a": true}, map[string]v1alpha1.RuleResult{"standard": v1alpha1.ResultMatched, "failing": v1alpha1.ResultFailed}},
-		"none did; a failure is no match": {map[string]any{"c": 1}, map[string]v1alpha1.RuleResult{
-			"standard": v1alpha1.ResultNotMatched, "failing": v1alpha1.ResultFailed, "backstop": v1alpha1.ResultMatched,
-		}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got := map[string]v1alpha1.RuleResult{}
-			for _, outcome := range Evaluate([]*Rule{backstop, failing, standard}, test.payload) {
-				got[outcome.Name] = outcome.Result
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
 func TestAReaderWaitsForTheBookThatItsDeliveryNeeds(t *testing.T) {
 	books := NewBooks()
 	found := make(chan *Book)
@@ -125,14 +97,3 @@ func compiled(t *testing.T, namespace, name, trigger string, parameters map[stri
 	r.Namespace = namespace
 	return r
 }
-
-func compiledSpec(t *testing.T, name string, spec v1alpha1.RuleSpec) *Rule {
-	t.Helper()
-	r, err := Compile(&v1alpha1.Rule{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func raw(text string) *apiextensionsv1.JSON { return &apiextensionsv1.JSON{Raw: []byte(text)} }

@@ -36,6 +36,7 @@ func (s *server) arguments(address, health string) []string {
 		"--metrics-bind-address=0",
 		"--data-dir=" + s.dataDir,
 		"--system-namespace=" + systemNamespace,
+		"--outbound-allow=127.0.0.1", // where the targets of http actions are
 	}
 }
 

@@ -53,7 +53,7 @@ func TestEndToEnd(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
-	env, err = cluster.Start(ctx, cluster.Options{Policy: true})
+	env, err = cluster.Start(ctx, cluster.Options{Policy: true, Audit: true})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(env.Stop)
 	admin = connect()
