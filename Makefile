@@ -2,6 +2,7 @@
 
 IMG        ?= hookstorm/hookstorm:latest
 TEST_FLAGS ?=
+FUZZ_TIME  ?= 5s
 BIN        := bin
 
 CONTROLLER_GEN := go tool -modfile=hack/tools/controller-gen/go.mod controller-gen
@@ -82,8 +83,16 @@ test-unit: ## Run the tests that need no control plane
 	@packages=$$($(PACKAGES) | awk '!/$(NEED_CLUSTER)/ {print $$1}'); set -x; \
 	go test -race -shuffle=on $(TEST_FLAGS) $$packages
 
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZ_TIME
+	@git grep --untracked -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | while IFS=: read -r file target; do \
+		echo "fuzzing $$file $$target for $(FUZZ_TIME)"; \
+		go test -run='^$$' -fuzz="^$${target#func }$$" -fuzztime=$(FUZZ_TIME) "./$$(dirname "$$file")"; \
+	done
+
 .PHONY: soak
-soak: build ## Run the long tests: kills, restarts and queues for hours
+soak: build ## Run the long tests: kills, restarts, queues and a minute of each fuzz target
+	@$(MAKE) fuzz FUZZ_TIME=60s
 	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; set -x; \
 	HOOKSTORM_SOAK=1 go test -v -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/...
 
