@@ -121,7 +121,7 @@ type RuleOutcome struct {
 	Result RuleResult `json:"result"`
 
 	// reason is one word: Matched, NoCriteria, CriterionNotMet, CriterionFailed, EmptyPayload, ExpressionFalse,
-	// ExpressionFailed, ActionFailed or Retrying.
+	// ExpressionFailed, NotEvaluated, ActionFailed or Retrying.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`

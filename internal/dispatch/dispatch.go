@@ -34,6 +34,9 @@ const (
 	lookahead = queue.WindowDeliveries
 	// bookPatience is how long a delivery waits for the rule book that its acceptor had seen.
 	bookPatience = 5 * time.Second
+	// evaluationTime is for all rules of a namespace and one delivery. They take microseconds; but whoever writes a thousand
+	// that take as long as they may must not keep all others waiting.
+	evaluationTime = 2 * time.Second
 )
 
 // Source hands out deliveries that are not processed yet.
@@ -143,6 +146,9 @@ func (d *Dispatcher) evaluate(ctx context.Context) error {
 			d.Log.Error(err, "A delivery that came back cannot be read, and is dispatched anew", "delivery", message.Delivery.ID)
 			records = d.match(ctx, book, &message.Delivery)
 		}
+		if ctx.Err() != nil {
+			return ctx.Err() // what was cut off by the end is no outcome
+		}
 		d.begin(ctx, records, message.Done)
 	}
 }
@@ -170,7 +176,7 @@ func (d *Dispatcher) match(ctx context.Context, book *rule.Book, accepted *deliv
 	input := d.input(accepted)
 	var records []*record
 	for _, target := range book.Targets(webhook, accepted.Trigger, accepted.Parameters) {
-		verdicts := rule.Evaluate(ctx, target.Rules, input)
+		verdicts := evaluate(ctx, target.Rules, input)
 		r := newRecord(accepted, webhook, target.Namespace, verdicts)
 		r.input, r.started, r.inline, r.patience = input, started, true, started.Add(inlineTime)
 		r.exists = accepted.Instance != ""
@@ -180,6 +186,16 @@ func (d *Dispatcher) match(ctx context.Context, book *rule.Book, accepted *deliv
 		}
 	}
 	return records
+}
+
+// evaluate evaluates the rules of a namespace within their time.
+func evaluate(ctx context.Context, rules []*rule.Rule, input *rule.Input) []rule.Verdict {
+	if len(rules) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, evaluationTime)
+	defer cancel()
+	return rule.Evaluate(ctx, rules, input)
 }
 
 // input returns what rules see of a delivery.

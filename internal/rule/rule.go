@@ -21,6 +21,7 @@ const (
 	reasonCriterionFailed  = "CriterionFailed"
 	reasonExpressionFalse  = "ExpressionFalse"
 	reasonExpressionFailed = "ExpressionFailed"
+	reasonNotEvaluated     = "NotEvaluated"
 )
 
 // Rule is one compiled Rule.
@@ -132,13 +133,17 @@ func (r *Rule) Takes(trigger string, parameters map[string]string) bool {
 	return true
 }
 
-// Evaluate returns what the rule makes of a trigger that it takes. A panic is a failure of this rule alone.
+// Evaluate returns what the rule makes of a trigger that it takes; after the end of ctx that is a failure. A panic is a
+// failure of this rule alone.
 func (r *Rule) Evaluate(ctx context.Context, in *Input) (outcome v1alpha1.RuleOutcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			outcome = r.outcome(v1alpha1.ResultFailed, reasonCriterionFailed, fmt.Sprintf("evaluation panicked: %v", p))
 		}
 	}()
+	if ctx.Err() != nil {
+		return r.outcome(v1alpha1.ResultFailed, reasonNotEvaluated, "there was no time left after the other Rules of this trigger")
+	}
 	scope := in.scope(r)
 	result, err := r.criteria.Evaluate(ctx, scope, in.now)
 	switch {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,14 @@ func TestWhatARuleMakesOfATrigger(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWithoutTimeARuleIsNotEvaluated(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := compiledSpec(t, "r", v1alpha1.RuleSpec{}).Evaluate(ctx, input(merged)); got.Result != v1alpha1.ResultFailed || got.Reason != "NotEvaluated" {
+		t.Errorf("got %+v", got)
 	}
 }
 
