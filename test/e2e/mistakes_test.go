@@ -82,8 +82,8 @@ var _ = Describe("A mistake", func() {
 	},
 		Entry("that names an unknown operator", "{type: equalz, pattern: 1}", "type:", `"equalz"`, "use one of", "equals"),
 		Entry("that has a broken regular expression", "{type: regex, pattern: '('}", "pattern:", "regular expression"),
-		Entry("that has a regular expression of another kind", "{type: regex, pattern: '(?=x)'}", "pattern:", "look-around"),
-		Entry("that has a template of Jinja", "{type: eq, pattern: '{{ st2kv.system.x }}'}", "pattern:", "template", "write the value itself"),
+		Entry("that has a regular expression of another kind", "{type: regex, pattern: '(?=x)'}", "pattern:", "look-ahead is not supported"),
+		Entry("that has a template of Jinja", "{type: eq, pattern: '{{ st2kv.system.x }}'}", "pattern:", "template", "write ${…}"),
 		Entry("that has no pattern", "{type: contains}", "pattern:", "required"),
 	)
 
