@@ -39,7 +39,7 @@ func newBench(o options, dir string) (*bench, error) {
 func (b *bench) run(ctx context.Context) error {
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		if err := b.measureSyncs(); err != nil {
+		if err := errors.Join(b.measureSyncs(), b.measureEvaluations()); err != nil {
 			return err
 		}
 		for _, kind := range plainServers {
@@ -56,12 +56,30 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
-// measureHookStorm measures HookStorm itself, on a control plane that runs no longer than that. How soon a Rule is live is
-// measured in the last round alone, because it is repeated by itself.
+// hosted is what is measured on a control plane.
+type hosted struct {
+	names    []string // of the results by which -only selects it
+	lastOnly bool     // it is repeated by itself, so that the last round is enough
+	measure  func(context.Context, *host) error
+}
+
+func (b *bench) hosted() []hosted {
+	const quiet, recording = "ack.hookstorm", "ack.recording"
+	return []hosted{
+		{names: namesOf(quiet), measure: func(ctx context.Context, h *host) error { return b.measure(ctx, quiet, h.startQuiet) }},
+		{names: namesOf(recording), measure: func(ctx context.Context, h *host) error { return b.measure(ctx, recording, h.startRecording) }},
+		{names: []string{drainHookStorm, drainCreate}, measure: b.measureDrain},
+		{names: []string{actAlone, actBesideHung}, measure: b.measureActs},
+		{names: []string{ruleLive}, lastOnly: true, measure: b.measureLive},
+	}
+}
+
+// measureHookStorm measures HookStorm itself, on a control plane that runs no longer than that.
 func (b *bench) measureHookStorm(ctx context.Context, last bool) (err error) {
-	const quiet, recording, live = "ack.hookstorm", "ack.recording", "rule.live.p50"
-	measuresLive := last && b.only.MatchString(live)
-	if !measuresLive && !b.wanted(quiet) && !b.wanted(recording) {
+	wanted := slices.DeleteFunc(b.hosted(), func(m hosted) bool {
+		return m.lastOnly && !last || !slices.ContainsFunc(m.names, b.only.MatchString)
+	})
+	if len(wanted) == 0 {
 		return nil
 	}
 	h, err := startHost(ctx, b.binary)
@@ -69,27 +87,24 @@ func (b *bench) measureHookStorm(ctx context.Context, last bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.cluster.Stop()) }()
-	if err := b.measure(ctx, quiet, h.startQuiet); err != nil {
-		return err
+	for _, m := range wanted {
+		if err := m.measure(ctx, h); err != nil {
+			return err
+		}
 	}
-	if err := b.measure(ctx, recording, h.startRecording); err != nil || !measuresLive {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, live)
-	latencies, err := h.measureLive(ctx, b.dir)
-	if err != nil {
-		return fmt.Errorf("measuring how soon a Rule is live: %w", err)
-	}
-	b.results.add(live, unitMilliseconds, milliseconds(percentile(latencies, 50)))
 	return nil
 }
 
 // nameOf returns the name of a load's result.
 func nameOf(kind string, clients int) string { return fmt.Sprintf("%s.c%d", kind, clients) }
 
-// wanted reports whether any load of a kind of server is to be measured.
-func (b *bench) wanted(kind string) bool {
-	return slices.ContainsFunc(clientCounts, func(n int) bool { return b.only.MatchString(nameOf(kind, n)) })
+// namesOf returns the names of all loads of a kind of server.
+func namesOf(kind string) []string {
+	names := make([]string, len(clientCounts))
+	for i, clients := range clientCounts {
+		names[i] = nameOf(kind, clients)
+	}
+	return names
 }
 
 // measure measures one kind of server with each number of clients.
@@ -109,16 +124,11 @@ func (b *bench) measure(ctx context.Context, kind string, start start) error {
 
 // measureOne starts a server on an empty directory, posts, waits until what was accepted is processed, and stops it.
 func (b *bench) measureOne(ctx context.Context, name string, start start, clients int) (err error) {
-	dir, err := os.MkdirTemp(b.dir, "data-")
-	if err != nil {
-		return fmt.Errorf("making a data directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := start(ctx, dir)
+	s, end, err := b.begin(ctx, start)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.process.Stop()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	l, err := connect(s.address, s.path, clients)
 	if err != nil {
 		return err
@@ -143,4 +153,16 @@ func (b *bench) measureOne(ctx context.Context, name string, start start, client
 	}
 	b.results.addLoad(name, measured, after[cpuSeconds]-before[cpuSeconds])
 	return nil
+}
+
+// begin starts a server on an empty directory; end stops it and removes the directory.
+func (b *bench) begin(ctx context.Context, start start) (s *server, end func() error, err error) {
+	dir, err := os.MkdirTemp(b.dir, "data-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a data directory: %w", err)
+	}
+	if s, err = start(ctx, dir); err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, func() error { return errors.Join(s.process.Stop(), os.RemoveAll(dir)) }, nil
 }

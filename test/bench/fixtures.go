@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -24,17 +25,32 @@ const (
 func fixtures() []client.Object {
 	return []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: namespace, Name: "sender", Labels: map[string]string{v1alpha1.LabelAuth: v1alpha1.AuthToken},
-			},
-			StringData: map[string]string{"token": token},
-		},
+		credential(namespace),
 		webhook(quietURL, &v1alpha1.WebhookHistory{Record: v1alpha1.RecordNone}),
 		webhook(recordedURL, nil),
 		webhook(liveURL, nil),
 		unmatched(rule(quietURL, quietURL)),
 		unmatched(rule(recordedURL, recordedURL)),
+	}
+}
+
+// tenant returns a namespace with a webhook and a Rule that matches what is posted there, all of one name.
+func tenant(name string, history *v1alpha1.WebhookHistory, actions ...v1alpha1.Action) []client.Object {
+	w, r := webhook(name, history), rule(name, name)
+	w.Namespace, r.Namespace = name, name
+	r.Spec.Actions = actions
+	return []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, credential(name), w, r,
+	}
+}
+
+// credential returns the token that every request carries.
+func credential(namespace string) client.Object {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "sender", Labels: map[string]string{v1alpha1.LabelAuth: v1alpha1.AuthToken},
+		},
+		StringData: map[string]string{"token": token},
 	}
 }
 
@@ -72,7 +88,12 @@ func rule(name, url string) *v1alpha1.Rule {
 // unmatched gives a Rule a criterion that what is posted does not meet.
 func unmatched(r *v1alpha1.Rule) *v1alpha1.Rule {
 	r.Spec.Criteria = map[string]v1alpha1.Criterion{
-		"trigger.body.action": {Type: "equals", Pattern: &apiextensionsv1.JSON{Raw: []byte(`"closed"`)}},
+		"trigger.body.action": equals("closed"),
 	}
 	return r
+}
+
+// equals returns the criterion that a value is a text.
+func equals(text string) v1alpha1.Criterion {
+	return v1alpha1.Criterion{Type: "equals", Pattern: &apiextensionsv1.JSON{Raw: []byte(strconv.Quote(text))}}
 }

@@ -61,7 +61,12 @@ func (h *host) install(ctx context.Context) error {
 	if err := h.cluster.Kubectl.WriteServiceAccountKubeconfig(ctx, systemNamespace, serviceAccount, h.kubeconfig); err != nil {
 		return err
 	}
-	for _, object := range fixtures() {
+	return h.create(ctx, fixtures())
+}
+
+// create creates objects one after the other, because the later ones may need the earlier.
+func (h *host) create(ctx context.Context, objects []client.Object) error {
+	for _, object := range objects {
 		if err := h.client.Create(ctx, object); err != nil {
 			return fmt.Errorf("creating %s: %w", object.GetName(), err)
 		}
@@ -87,6 +92,11 @@ func (h *host) startRecording(ctx context.Context, dir string) (*server, error) 
 	return s, nil
 }
 
+// startPlainly starts HookStorm, for who knows himself where to post and when it is done.
+func (h *host) startPlainly(ctx context.Context, dir string) (*server, error) {
+	return h.start(ctx, dir, "", nil)
+}
+
 // historySettled reports whether there are no more records than history keeps.
 func (h *host) historySettled(ctx context.Context) (bool, error) {
 	var records metav1.PartialObjectMetadataList
@@ -108,6 +118,7 @@ func (h *host) start(ctx context.Context, dir, url string, processed func(metric
 		"--metrics-bind-address="+addresses[2],
 		"--data-dir="+dir,
 		"--system-namespace="+systemNamespace,
+		"--outbound-allow=127.0.0.1", // where the targets of http actions are
 		"--zap-log-level=error",
 		"--zap-stacktrace-level=panic",
 	)

@@ -16,6 +16,9 @@ import (
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
+// ruleLive is the name of the result.
+const ruleLive = "rule.live.p50"
+
 const (
 	// liveRules is how many Rules become live, one after the other, and liveBeside how many others there are.
 	liveRules, liveBeside = 20, 1000
@@ -32,21 +35,27 @@ const (
 )
 
 // measureLive measures how long Rules take from their creation to the first record that says that they matched.
-func (h *host) measureLive(ctx context.Context, dir string) (latencies []time.Duration, err error) {
-	data, err := os.MkdirTemp(dir, "data-")
+func (b *bench) measureLive(ctx context.Context, h *host) error {
+	fmt.Fprintln(os.Stderr, ruleLive)
+	latencies, err := b.timeRules(ctx, h)
 	if err != nil {
-		return nil, fmt.Errorf("making a data directory: %w", err)
+		return fmt.Errorf("measuring how soon a Rule is live: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
-	s, err := h.start(ctx, data, liveURL, nil)
+	b.results.add(ruleLive, unitMilliseconds, milliseconds(percentile(latencies, 50)))
+	return nil
+}
+
+// timeRules makes Rules live beside many others, and returns how long each took.
+func (b *bench) timeRules(ctx context.Context, h *host) (latencies []time.Duration, err error) {
+	s, end, err := b.begin(ctx, h.startPlainly)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.process.Stop()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	if err := h.createOthers(ctx); err != nil {
 		return nil, err
 	}
-	l, err := connect(s.address, s.path, 1)
+	l, err := connect(s.address, webhookPath+liveURL, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +80,7 @@ func (h *host) measureLive(ctx context.Context, dir string) (latencies []time.Du
 
 // createOthers creates the other Rules and waits until they are live.
 func (h *host) createOthers(ctx context.Context) error {
-	rules := otherRules(liveBeside)
-	errs := make([]error, createAtOnce)
-	var creating sync.WaitGroup
-	for worker := range createAtOnce {
-		creating.Go(func() {
-			for i := worker; i < len(rules) && errs[worker] == nil; i += createAtOnce {
-				errs[worker] = h.client.Create(ctx, rules[i])
-			}
-		})
-	}
-	creating.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if _, err := createAll(ctx, h.client, otherRules(liveBeside), createAtOnce); err != nil {
 		return fmt.Errorf("creating the other Rules: %w", err)
 	}
 	if err := poll(ctx, statusInterval, h.allReady); err != nil {

@@ -30,7 +30,7 @@ type outcome struct {
 // connect opens the clients' connections.
 func connect(address, path string, clients int) (*load, error) {
 	l := &load{}
-	request := requestFor(address, path)
+	request := requestFor(address, path, jsonBody(anyNumber))
 	for range clients {
 		s, err := dial(address, request)
 		if err != nil {

@@ -14,6 +14,9 @@ const (
 	unitRate         = "req/s"
 	unitMilliseconds = "ms"
 	unitMicroseconds = "µs"
+	unitNanoseconds  = "ns"
+	unitAllocations  = "allocations"
+	unitRecordRate   = "records/s"
 )
 
 // result is one value, as bench.json has it.

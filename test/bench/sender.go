@@ -75,9 +75,8 @@ func (s *sender) readHeader() (length int, err error) {
 	return length, nil
 }
 
-// requestFor returns the request that is sent again and again.
-func requestFor(address, path string) []byte {
-	body := jsonBody()
+// requestFor returns a request.
+func requestFor(address, path string, body []byte) []byte {
 	head := "POST " + path + " HTTP/1.1\r\n" +
 		"Host: " + address + "\r\n" +
 		"User-Agent: bench\r\n" +
@@ -87,9 +86,12 @@ func requestFor(address, path string) []byte {
 	return append([]byte(head), body...)
 }
 
-// jsonBody returns an object of bodySize bytes, of the kind that a provider sends.
-func jsonBody() []byte {
-	const front = `{"action": "opened", "number": 4711, "draft": false, "repository": {"id": 1296269, "name": "hookstorm", ` +
+// anyNumber is the number of a body that is sent again and again.
+const anyNumber = 4711
+
+// jsonBody returns an object of bodySize bytes, of the kind that a provider sends, with a number to know it by.
+func jsonBody(number int) []byte {
+	front := `{"action": "opened", "number": ` + strconv.Itoa(number) + `, "draft": false, "repository": {"id": 1296269, "name": "hookstorm", ` +
 		`"full_name": "example/hookstorm", "private": false}, "sender": {"login": "octocat", "id": 583231, "site_admin": false}, ` +
 		`"labels": ["bug", "good first issue"], "changes": 12, "score": 0.75, "body": "`
 	const back = `"}`

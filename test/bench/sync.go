@@ -19,7 +19,7 @@ func (b *bench) measureSyncs() (err error) {
 		return fmt.Errorf("measuring fdatasync: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
-	body := jsonBody()
+	body := jsonBody(anyNumber)
 	latencies := make([]time.Duration, 0, syncCount)
 	for range syncCount {
 		start := time.Now()
