@@ -79,11 +79,15 @@ func (q *Queue) storeOnce(ctx context.Context, id string, d *delivery.Delivery) 
 	return nil
 }
 
-// firstOf returns the id of the delivery that was stored under a subject.
+// firstOf returns the id of the delivery that was stored under a subject. One that was stored although its publisher was told
+// of a timeout is taken up: now somebody counts on it.
 func (q *Queue) firstOf(ctx context.Context, subject string) (string, error) {
 	m, err := q.once.stream.GetLastMsgForSubject(ctx, subject)
 	if err != nil {
 		return "", fmt.Errorf("reading the first delivery: %w", err)
+	}
+	if q.once.doubts.take(subject) && m.Header.Get(headerExpires) == "" {
+		q.once.recall(m.Subject, m.Header, m.Sequence, len(m.Data), m.Time)
 	}
 	return m.Header.Get(headerDelivery), nil
 }

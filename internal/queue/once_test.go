@@ -66,6 +66,26 @@ func TestWhatIsPublishedOnceIsHandedOutOnce(t *testing.T) {
 	expectStats(t, q, 0, 0)
 }
 
+func TestWhatIsStoredThoughItsPublisherWasToldOtherwiseIsHandedOutOnceSomebodyCountsOnIt(t *testing.T) {
+	q := openIn(t, t.TempDir())
+	d := numbered("a", 0)
+	m, err := shelve(oncePrefix, "x", &d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Header.Set(headerDelivery, d.ID)
+	if _, err := q.engine.js.PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	q.once.doubts.add(oncePrefix + "a.x")
+	for range 2 {
+		expectDuplicate(t, q, "x", d.ID)
+	}
+	expectStats(t, q, 1, 0)
+	receive(t, q, 1)[0].Done()
+	expectStats(t, q, 0, 0)
+}
+
 func TestOneOfManyPublishersIsTheFirst(t *testing.T) {
 	const publishers = 50
 	q := openIn(t, t.TempDir())
