@@ -129,10 +129,17 @@ func TestAnOutageIsToldFromWhatOneRequestCauses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			r, _ := faulty(t, test.handler)
+			var requests atomic.Int32
+			r, _ := faulty(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				test.handler(w, r)
+			})
 			_, failure := run(t, r, aTask(creation()))
 			if diff := cmp.Diff(&test.want, failure); diff != "" {
 				t.Error(diff)
+			}
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%d requests were made, want 1: when to try again is the caller's to say", n)
 			}
 		})
 	}

@@ -222,8 +222,8 @@ func TestWhatCannotBeCalledFails(t *testing.T) {
 		retryable bool
 		message   string
 	}{
-		"a closed port":        {closed.URL, action.ReasonUnavailable, true, "connection refused"},
-		"a denied address":     {"http://169.254.169.254/latest/meta-data", action.ReasonDenied, false, "address 169.254.169.254 is denied (cloud metadata); --outbound-allow="},
+		"a closed port":        {closed.URL, action.ReasonUnavailable, true, "POST " + closed.URL + ": dial tcp "},
+		"a denied address":     {"http://169.254.169.254/latest/meta-data", action.ReasonDenied, false, "POST http://169.254.169.254: address 169.254.169.254 is denied (cloud metadata); --outbound-allow="},
 		"another scheme":       {"ftp://127.0.0.1/", action.ReasonInvalid, false, "scheme"},
 		"a user in the URL":    {"http://user:pass@127.0.0.1/", action.ReasonInvalid, false, "user name"},
 		"no host":              {"http:///path", action.ReasonInvalid, false, "host"},

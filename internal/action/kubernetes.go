@@ -35,7 +35,8 @@ func (r *Runner) create(ctx context.Context, t *Task, a *v1alpha1.CreateAction) 
 		return Result{}, err
 	}
 	o.address(to)
-	o.mark(t, map[string]string{annotationAction: t.IdempotencyKey()})
+	o.mark(t)
+	o.annotate(annotationAction, t.IdempotencyKey())
 	body, err := o.encode()
 	if err != nil {
 		return Result{}, err
@@ -83,7 +84,7 @@ func (r *Runner) existing(ctx context.Context, t *Task, to *target, derived bool
 // holder says who has created an object.
 func holder(held *unstructured.Unstructured) string {
 	if action := held.GetAnnotations()[annotationAction]; action != "" {
-		return "created by action " + action + " of Rule " + held.GetLabels()[v1alpha1.LabelRule]
+		return "created by action " + action + " of Rule " + v1alpha1.LabelValue(held, v1alpha1.LabelRule)
 	}
 	if managers := held.GetManagedFields(); len(managers) > 0 {
 		return "created by " + managers[0].Manager
@@ -105,7 +106,7 @@ func (r *Runner) apply(ctx context.Context, t *Task, a *v1alpha1.ApplyAction) (R
 		return Result{}, err
 	}
 	o.address(to)
-	o.mark(t, nil)
+	o.mark(t)
 	body, err := o.encode()
 	if err != nil {
 		return Result{}, err

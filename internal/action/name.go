@@ -15,8 +15,6 @@ const (
 	hashLength = 10
 	// maxPrefix is what is left for people.
 	maxPrefix = maxName - hashLength
-	// maxLabel is the length of a label's value.
-	maxLabel = 63
 	// annotationAction on a created object is the IdempotencyKey of the action that created it.
 	annotationAction = "hookstorm.dev/action"
 )
@@ -67,13 +65,4 @@ func (t *Task) labels() map[string]string {
 		labels[v1alpha1.LabelWebhook] = t.Webhook.Namespace + "/" + t.Webhook.Name
 	}
 	return labels
-}
-
-// labelValue returns what of a value a label can hold.
-func labelValue(value string) string {
-	short := strings.ReplaceAll(value, "/", ".")
-	if len(short) > maxLabel {
-		short = strings.TrimRight(short[:maxLabel], "-_.")
-	}
-	return short
 }

@@ -3,10 +3,11 @@ package action
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
 // maxObject bounds what is sent of an object, encoded: a payload of any size must not fill etcd, which takes 1.5 MiB.
@@ -18,7 +19,7 @@ type object struct {
 	content unstructured.Unstructured
 }
 
-// header is the part of an object that an action reads and writes.
+// header is the part of an object that an action reads, or has to know that it can change.
 type header struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
@@ -63,20 +64,20 @@ func (o *object) address(t *target) {
 }
 
 // mark labels the object as the task's.
-func (o *object) mark(t *Task, annotations map[string]string) {
-	labels := map[string]string{}
-	annotated := map[string]string{}
-	maps.Copy(labels, o.Metadata.Labels)
-	maps.Copy(annotated, o.Metadata.Annotations)
-	maps.Copy(annotated, annotations)
+func (o *object) mark(t *Task) {
 	for key, value := range t.labels() {
-		labels[key] = labelValue(value)
-		if labels[key] != value {
-			annotated[key] = value
-		}
+		v1alpha1.SetLabel(&o.content, key, value)
 	}
-	o.content.SetLabels(labels)
-	o.content.SetAnnotations(annotated)
+}
+
+// annotate sets an annotation.
+func (o *object) annotate(key, value string) {
+	annotations := o.content.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[key] = value
+	o.content.SetAnnotations(annotations)
 }
 
 // encode returns the object as it is sent.
