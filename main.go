@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	stdlog "log"
 	"net/http"
 	"os"
 	"time"
@@ -44,7 +46,8 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	log := o.logger()
 	ctrl.SetLogger(log)
-	klog.SetLogger(log) // client-go speaks through klog
+	klog.SetLogger(log)          // client-go speaks through klog
+	stdlog.SetOutput(io.Discard) // net/http speaks there, and quotes what targets answer
 
 	config, err := ctrl.GetConfig()
 	if err != nil {

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,13 +22,17 @@ func refuse(format string, arguments ...any) error {
 	return &refusedError{fmt.Sprintf(format, arguments...)}
 }
 
+// maxInjected is the largest payload that is dispatched: that of the largest body that a webhook takes.
+const maxInjected = 7 << 20
+
 // contextMember is the member of a replayed payload that names the original, as StackStorm's re-emit has it.
 const contextMember = "__context"
 
 // resolve returns the payload that a TriggerInstance asks to have dispatched; for a replay it fills in the trigger too. The
 // error is a *refusedError where there is none.
 func (r *InjectionReconciler) resolve(ctx context.Context, instance *v1alpha1.TriggerInstance) ([]byte, error) {
-	if instance.Spec.ReplayOf == "" {
+	claimed := instance.Spec.DeliveryID != "" && int64(len(instance.Spec.Payload)) == instance.Spec.PayloadSize
+	if instance.Spec.ReplayOf == "" || claimed {
 		payload := []byte(instance.Spec.Payload)
 		_, err := members(payload)
 		return payload, err
@@ -56,7 +61,7 @@ func (r *InjectionReconciler) whole(ctx context.Context, original *v1alpha1.Trig
 	if int64(len(spec.Payload)) >= spec.PayloadSize {
 		return []byte(spec.Payload), nil
 	}
-	payload, found, err := r.Injector.Unearth(ctx, spec.DeliveryID)
+	payload, found, err := r.Injector.Unearth(ctx, original.Namespace, spec.DeliveryID)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the payload of the original of a replay: %w", err)
@@ -95,9 +100,14 @@ func withContext(payload []byte, original string) ([]byte, error) {
 	if all[contextMember], err = json.Marshal(map[string]string{"original_id": original}); err != nil {
 		return nil, fmt.Errorf("naming the original: %w", err)
 	}
-	replayed, err := json.Marshal(all)
-	if err != nil {
+	var replayed bytes.Buffer
+	encoder := json.NewEncoder(&replayed)
+	encoder.SetEscapeHTML(false) // what was received is as long as it was
+	if err := encoder.Encode(all); err != nil {
 		return nil, fmt.Errorf("encoding the payload of a replay: %w", err)
 	}
-	return replayed, nil
+	if replayed.Len() > maxInjected {
+		return nil, refuse("spec.replayOf: the payload of TriggerInstance %s has more than %d bytes; have it sent again", original, maxInjected)
+	}
+	return bytes.TrimSpace(replayed.Bytes()), nil
 }

@@ -26,9 +26,9 @@ type Injector interface {
 	// Inject stores the trigger of a claimed TriggerInstance, with its whole payload, so that nothing short of a lost disk
 	// loses it. Doing it again has no other effect.
 	Inject(ctx context.Context, instance *v1alpha1.TriggerInstance, payload []byte) error
-	// Unearth returns the whole payload of a delivery that failed and whose record holds only a part; found is false where
-	// it is not kept.
-	Unearth(ctx context.Context, deliveryID string) (payload []byte, found bool, err error)
+	// Unearth returns the whole payload of a delivery that failed in a namespace and whose record there holds only a part;
+	// found is false where it is not kept.
+	Unearth(ctx context.Context, namespace, deliveryID string) (payload []byte, found bool, err error)
 }
 
 // +kubebuilder:rbac:groups=hookstorm.dev,resources=triggerinstances,verbs=get;list;watch;patch
@@ -97,15 +97,20 @@ func (r *InjectionReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	if err := r.Live.Get(ctx, request.NamespacedName, &instance); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !instance.DeletionTimestamp.IsZero() || !asksForDispatch(&instance) {
+	if !instance.DeletionTimestamp.IsZero() || !r.asksForDispatch(&instance) {
 		return ctrl.Result{}, nil
 	}
 	return ctrl.Result{}, r.dispatch(ctx, &instance)
 }
 
-// asksForDispatch reports whether a TriggerInstance is unclaimed, or claimed and no further.
-func asksForDispatch(instance *v1alpha1.TriggerInstance) bool {
-	return instance.Spec.DeliveryID == "" || instance.Status != nil && instance.Status.Phase == v1alpha1.PhasePending
+// asksForDispatch reports whether a TriggerInstance is unclaimed, or claimed and no further. One that was restored from a
+// backup while it was claimed has another UID, and is a record.
+func (r *InjectionReconciler) asksForDispatch(instance *v1alpha1.TriggerInstance) bool {
+	if instance.Spec.DeliveryID == "" {
+		return true
+	}
+	return instance.Status != nil && instance.Status.Phase == v1alpha1.PhasePending &&
+		instance.Spec.DeliveryID == r.Injector.DeliveryID(instance)
 }
 
 // dispatch claims a TriggerInstance unless it is claimed, and has its trigger stored.
@@ -138,11 +143,10 @@ func (r *InjectionReconciler) claim(
 		r.describe(instance, payload)
 	}
 	instance.Status = status
-	outcome := v1alpha1.OutcomeProcessing
+	// Without an outcome, history does not count what somebody asked for.
 	if status.Phase == v1alpha1.PhaseProcessingFailed {
-		outcome = v1alpha1.OutcomeFailed
+		v1alpha1.SetLabel(instance, v1alpha1.LabelOutcome, v1alpha1.OutcomeFailed)
 	}
-	v1alpha1.SetLabel(instance, v1alpha1.LabelOutcome, outcome)
 	patch := client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Patch(ctx, instance, patch, client.FieldOwner(v1alpha1.ManagedByHookStorm)); err != nil {
 		return fmt.Errorf("claiming %s: %w", instance.Name, err)

@@ -42,10 +42,10 @@ func (i *injections) Inject(_ context.Context, instance *v1alpha1.TriggerInstanc
 	return nil
 }
 
-func (i *injections) Unearth(_ context.Context, id string) ([]byte, bool, error) {
+func (i *injections) Unearth(_ context.Context, namespace, id string) ([]byte, bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	payload, found := i.buried[id]
+	payload, found := i.buried[namespace+"/"+id]
 	return []byte(payload), found, nil
 }
 
@@ -55,7 +55,7 @@ func (i *injections) bury(id, payload string) {
 	if i.buried == nil {
 		i.buried = map[string]string{}
 	}
-	i.buried[id] = payload
+	i.buried[namespace+"/"+id] = payload
 }
 
 // dispatched returns what was dispatched for an object of the spec's namespace.
@@ -101,7 +101,8 @@ var _ = Describe("A TriggerInstance without a deliveryID", func() {
 		Expect(asked.Spec.DeliveryID).To(Equal("id-of-" + string(asked.UID)))
 		Expect(asked.Spec.TraceTag).To(Equal("trigger_instance-asked"))
 		Expect(asked.Status.Phase).To(Equal(v1alpha1.PhasePending))
-		Expect(asked.Labels).To(HaveKeyWithValue(v1alpha1.LabelOutcome, v1alpha1.OutcomeProcessing))
+		Expect(asked.Labels).To(HaveKey(v1alpha1.LabelDelivery))
+		Expect(asked.Labels).NotTo(HaveKey(v1alpha1.LabelOutcome), "history would count it")
 	})
 
 	It("is dispatched again while it could not be stored", func(ctx context.Context) {
@@ -147,10 +148,13 @@ var _ = Describe("A record", func() {
 	It("is never dispatched, with or without its status", func(ctx context.Context) {
 		exported := aRecord("exported", "{}", 2)
 		exported.Status = nil
-		ExpectCreated(ctx, exported, aRecord("whole", "{}", 2),
+		pending := aRecord("pending", "{}", 2) // restored while it was claimed, with another UID
+		pending.Status.Phase = v1alpha1.PhasePending
+		ExpectCreated(ctx, exported, pending, aRecord("whole", "{}", 2),
 			anInstance("last", v1alpha1.TriggerInstanceSpec{Trigger: v1alpha1.Trigger{Type: "a.b"}}))
 		Eventually(func() string { return injector.dispatched("last") }).ShouldNot(BeEmpty())
 		Expect(injector.dispatched("exported")).To(BeEmpty())
 		Expect(injector.dispatched("whole")).To(BeEmpty())
+		Expect(injector.dispatched("pending")).To(BeEmpty())
 	})
 })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -84,10 +85,19 @@ func (l *Leadership) lead(ctx context.Context) {
 	defer l.terms.Add(-1)
 	l.log.Info("This replica leads")
 	for _, enqueue := range l.won {
-		if err := enqueue(ctx); err != nil {
-			l.log.Error(err, "Looking at everything failed")
-		}
+		l.until(ctx, enqueue)
 	}
 	<-ctx.Done()
 	l.log.Info("This replica leads no more")
+}
+
+// until enqueues what a leader has to look at, and tries again until that worked or the term ends.
+func (l *Leadership) until(ctx context.Context, enqueue func(context.Context) error) {
+	_ = wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
+		err := enqueue(ctx)
+		if err != nil && ctx.Err() == nil {
+			l.log.Error(err, "Looking at everything failed, and is tried again")
+		}
+		return err == nil, nil
+	}) // its error is the end of the term
 }

@@ -287,7 +287,7 @@ type SecretKeyReference struct {
 }
 
 // DispatchAction dispatches another trigger, as StackStorm's core.inject_trigger does. Rules that dispatch each other stop
-// after 16 triggers in a row.
+// after 16 triggers in a row, or 1000 in all that descend from one delivery.
 type DispatchAction struct {
 	// trigger is the trigger's type. core.st2.webhook comes from webhooks only. 1 to 253 characters once its templates are
 	// replaced.
@@ -317,9 +317,12 @@ type RetryPolicy struct {
 	Backoff *Backoff `json:"backoff,omitempty"`
 }
 
-// Backoff is a wait that grows. A fifth of each wait is chance, so that not everything is tried at once.
+// Backoff is a wait that grows. Up to a fifth of each wait is added by chance, so that not everything is tried at once.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.initial) || (duration(self.initial) >= duration('100ms') && duration(self.initial) <= duration('1h'))",message="spec.retry.backoff.initial: from 100ms to 1h"
+// +kubebuilder:validation:XValidation:rule="!has(self.max) || (duration(self.max) >= duration('100ms') && duration(self.max) <= duration('1h'))",message="spec.retry.backoff.max: from 100ms to 1h"
 type Backoff struct {
-	// initial is the first wait. Omitted: 1s.
+	// initial is the first wait, from 100ms to 1h. Omitted: 1s.
 	// +optional
 	Initial *Duration `json:"initial,omitempty"`
 
@@ -330,7 +333,7 @@ type Backoff struct {
 	// +kubebuilder:validation:Maximum=10
 	Factor int32 `json:"factor,omitempty"`
 
-	// max bounds the wait. Omitted: 5m.
+	// max bounds the wait, from 100ms to 1h. Omitted: 5m.
 	// +optional
 	Max *Duration `json:"max,omitempty"`
 }

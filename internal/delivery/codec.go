@@ -59,7 +59,7 @@ func (d *Delivery) appendFields(b []byte) []byte {
 		b = appendPart(appendPart(b, name), d.Parameters[name])
 	}
 	b = appendPart(b, d.Instance)
-	return binary.AppendUvarint(b, d.Depth)
+	return binary.AppendUvarint(binary.AppendUvarint(b, d.Depth), d.Kin)
 }
 
 func (d *Delivery) readFields(b []byte) error {
@@ -105,7 +105,11 @@ func (d *Delivery) readOrigin(b []byte) error {
 	if width <= 0 {
 		return errTruncated
 	}
-	d.Instance, d.Depth = string(instance), depth
+	kin, width := binary.Uvarint(b[width:])
+	if width <= 0 {
+		return errTruncated
+	}
+	d.Instance, d.Depth, d.Kin = string(instance), depth, kin
 	return nil
 }
 

@@ -24,6 +24,7 @@ func full() Delivery {
 		Violation:   "/body: missing property \"x\"",
 		Instance:    "asked",
 		Depth:       3,
+		Kin:         300,
 		Payload:     []byte(`{"body":{"text":"é\u0000\n"},"headers":{}}`),
 	}
 }
@@ -79,7 +80,7 @@ func TestATruncatedDeliveryIsAnError(t *testing.T) {
 
 func TestFieldsThatAnEarlierVersionDidNotKnowAreEmpty(t *testing.T) {
 	fields := (&Delivery{ID: "x"}).appendFields(nil)
-	earlier := fields[:len(fields)-2] // without instance and depth
+	earlier := fields[:len(fields)-3] // without instance, depth and kin
 	d, _, err := Decode(append(appendPart(nil, earlier), 0))
 	if err != nil {
 		t.Fatalf("decoding: %v", err)

@@ -36,6 +36,8 @@ type Delivery struct {
 	Instance string
 	// Depth counts the Rules that dispatched one another to come to this trigger; zero for what came from outside.
 	Depth uint64
+	// Kin bounds how many triggers may still descend from this one; without meaning where Depth is zero.
+	Kin uint64
 	// Payload is the trigger's payload, a JSON text. Empty means that there is none, which StackStorm calls null.
 	Payload json.RawMessage
 }

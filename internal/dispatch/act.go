@@ -11,6 +11,8 @@ import (
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/internal/action"
+	"github.com/hookstorm/hookstorm/internal/delivery"
+	"github.com/hookstorm/hookstorm/internal/queue"
 	"github.com/hookstorm/hookstorm/internal/rule"
 )
 
@@ -19,8 +21,14 @@ const (
 	inlineTime = 2 * time.Second
 	// busyWait is the wait before an action is tried again whose target has as many calls under way as it may.
 	busyWait = 50 * time.Millisecond
-	// storeWait is the wait before a record is tried to be postponed again.
-	storeWait = time.Second
+	// storeWait is the wait before a record is tried to be postponed again, and storePatience for how long that is done while
+	// there is no room: what it holds in memory holds up others.
+	storeWait     = time.Second
+	storePatience = 30 * time.Second
+	// minWait is the least wait before an action is tried again: each costs an fsync that acknowledgements wait for.
+	minWait = 100 * time.Millisecond
+	// namespaceActors is how many of the actors one namespace may have.
+	namespaceActors = actors / 4
 	// jitter is the part of a wait that is chance.
 	jitter = 0.2
 )
@@ -32,38 +40,83 @@ func (d *Dispatcher) act(ctx context.Context, r *record) {
 	if err != nil {
 		return
 	}
-	d.try(ctx, book, r)
+	if r.unstored.IsZero() {
+		d.tryWithin(ctx, book, r)
+	}
 	if ctx.Err() != nil {
 		return // what was cut off by the end is no attempt; the delivery is still in the queue
 	}
 	switch {
 	case !r.open():
 		d.pass(ctx, r)
-	case r.busy && d.Now().Before(r.patience):
+	case r.unstored.IsZero() && r.busy && d.Now().Before(r.patience):
 		d.passLater(ctx, r, wait.Jitter(busyWait, 1), d.acting)
 	default:
 		d.postpone(ctx, book, r)
 	}
 }
 
-// postpone stores what is left to do. While that is not possible the delivery stays in the queue where it was.
+// tryWithin tries the actions of a record, unless its namespace has as many actors as it may.
+func (d *Dispatcher) tryWithin(ctx context.Context, book *rule.Book, r *record) {
+	if !d.crowd.enter(r.namespace) {
+		r.busy = true
+		return
+	}
+	defer d.crowd.leave(r.namespace)
+	d.try(ctx, book, r)
+}
+
+// postpone stores what is left to do. While that is not possible the delivery stays in the queue where it was, and nothing
+// but the storing is tried again: a store that was told to have failed may have succeeded, and the next replaces it.
 func (d *Dispatcher) postpone(ctx context.Context, book *rule.Book, r *record) {
 	r.putOff(book, d.Now())
 	progress, err := r.encodeProgress()
 	if err == nil {
-		err = d.Store.Postpone(ctx, r.delivery.ID+"_"+r.namespace, r.due(), *r.delivery, progress)
+		err = d.Store.Postpone(ctx, workID(r.namespace, r.delivery.ID), r.due(), r.inNamespace(), progress)
 	}
-	if err != nil {
-		if ctx.Err() == nil {
-			d.Log.Error(err, "A delivery cannot be postponed, and is tried again", "namespace", r.namespace, "delivery", r.delivery.ID)
+	switch {
+	case err == nil:
+		deliveriesPostponed.Inc()
+		r.postponed = true
+		d.pass(ctx, r)
+	case ctx.Err() != nil:
+	case errors.Is(err, errNoFit), errors.Is(err, queue.ErrTooLarge), errors.Is(err, queue.ErrFull) && r.waited(d.Now()) > storePatience:
+		r.giveUp("it cannot wait to be tried again: " + err.Error())
+		d.pass(ctx, r)
+	default:
+		if r.waited(d.Now()) == 0 {
+			d.Log.Error(err, "A delivery cannot be postponed now, and waits", "namespace", r.namespace, "delivery", r.delivery.ID)
 		}
 		d.passLater(ctx, r, wait.Jitter(storeWait, jitter), d.acting)
-		return
 	}
-	deliveriesPostponed.Inc()
-	r.postponed = true
-	d.pass(ctx, r)
 }
+
+// waited returns for how long it has not been possible to postpone the record; zero the first time.
+func (r *record) waited(now time.Time) time.Duration {
+	if r.unstored.IsZero() {
+		r.unstored = now
+	}
+	return now.Sub(r.unstored)
+}
+
+// giveUp fails what is still to be tried.
+func (r *record) giveUp(why string) {
+	for _, c := range r.rules {
+		c.fail(why)
+		c.sum()
+	}
+}
+
+// inNamespace returns the delivery as one of the record's namespace, to which what waits is charged; its own is in the
+// progress.
+func (r *record) inNamespace() delivery.Delivery {
+	d := *r.delivery
+	d.Namespace = r.namespace
+	return d
+}
+
+// workID names in the queue what a delivery is in one namespace, so that no namespace comes by what is another's.
+func workID(namespace, deliveryID string) string { return deliveryID + "_" + namespace }
 
 // putOff puts off the actions that are due and only found their target busy.
 func (r *record) putOff(book *rule.Book, now time.Time) {
@@ -86,6 +139,7 @@ type attempt struct {
 	action   *v1alpha1.Action
 	outcome  *v1alpha1.ActionOutcome
 	schedule *schedule
+	siblings int // the actions of the delivery that dispatch triggers
 }
 
 // try tries all actions that are due, at once.
@@ -99,8 +153,10 @@ func (d *Dispatcher) try(ctx context.Context, book *rule.Book, r *record) {
 	r.busy = false
 	var attempts sync.WaitGroup
 	var mu sync.Mutex
+	siblings := r.dispatches(book)
 	for _, c := range r.rules {
 		for _, a := range d.attempts(trying, book, r, c) {
+			a.siblings = siblings
 			attempts.Go(func() {
 				result, err := d.run(trying, r, a)
 				mu.Lock()
@@ -113,6 +169,17 @@ func (d *Dispatcher) try(ctx context.Context, book *rule.Book, r *record) {
 	if ctx.Err() == nil {
 		d.sum(book, r)
 	}
+}
+
+// dispatches returns how many actions of the record's rules dispatch triggers.
+func (r *record) dispatches(book *rule.Book) int {
+	n := 0
+	for _, c := range r.rules {
+		if current := book.Rule(r.namespace, c.Outcome.Name); current != nil && len(c.Outcome.Actions) > 0 {
+			n += current.Dispatches()
+		}
+	}
+	return n
 }
 
 // attempts returns the actions of a rule that are to be tried now. Those that can no longer be are failed.
@@ -204,7 +271,7 @@ func (a *attempt) settle(result action.Result, err error, now time.Time) (busy b
 	if failure.Busy {
 		return true
 	}
-	if !failure.Outage {
+	if !failure.Outage && failure.Reason != action.ReasonInterrupted { // cut short by us
 		a.outcome.Attempts++
 	}
 	if !failure.Retryable || int(a.outcome.Attempts) >= a.rule.Retry.Tries() {
@@ -223,7 +290,7 @@ func (a *attempt) settle(result action.Result, err error, now time.Time) (busy b
 // next puts an action off by its policy's next wait, or by what its target asks for.
 func (s *schedule) next(policy *v1alpha1.RetryPolicy, asked time.Duration, now time.Time) {
 	s.Waits++
-	s.Due = now.Add(max(asked, wait.Jitter(policy.Wait(s.Waits), jitter)))
+	s.Due = now.Add(max(asked, minWait, wait.Jitter(policy.Wait(s.Waits), jitter)))
 }
 
 // sum brings outcomes up to date, and says which rules have failed.

@@ -16,6 +16,9 @@ import (
 const (
 	// maxDepth bounds the triggers that Rules dispatch one after another out of one delivery.
 	maxDepth = 16
+	// maxKin bounds all triggers that descend from one delivery, over all depths: those that a delivery may have it shares out
+	// among the triggers that it dispatches.
+	maxKin = 1000
 	// maxTrigger is the length of a trigger's name, in characters.
 	maxTrigger = 253
 )
@@ -31,6 +34,15 @@ func (d *Dispatcher) chain(ctx context.Context, r *record, a *attempt) (action.R
 		return action.Result{}, &action.Failure{Reason: reasonLoopLimit, Message: fmt.Sprintf(
 			"loop limit: %d triggers in a row were dispatched by Rules; this one, %s, is not; make the Rules stop", maxDepth, what.Trigger)}
 	}
+	kin := parent.Kin
+	if parent.Depth == 0 {
+		kin = maxKin
+	}
+	share := kin / uint64(max(1, a.siblings))
+	if share == 0 {
+		return action.Result{}, &action.Failure{Reason: reasonLoopLimit, Message: fmt.Sprintf(
+			"loop limit: %d triggers descend from one delivery; this one, %s, is not dispatched; make the Rules stop", maxKin, what.Trigger)}
+	}
 	payload, err := chainPayload(what)
 	if err != nil {
 		return action.Result{}, &action.Failure{Reason: action.ReasonInvalid, Message: err.Error()}
@@ -44,6 +56,7 @@ func (d *Dispatcher) chain(ctx context.Context, r *record, a *attempt) (action.R
 		Received:    d.Now(),
 		RuleVersion: parent.RuleVersion,
 		Depth:       parent.Depth + 1,
+		Kin:         share - 1,
 		Payload:     payload,
 	}
 	if err := d.Store.Publish(ctx, child); err != nil {

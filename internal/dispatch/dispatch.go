@@ -88,6 +88,7 @@ type Dispatcher struct {
 	Now      func() time.Time
 
 	windows windows
+	crowd   crowd
 	running sync.WaitGroup // the goroutines of Start, and what waits in memory
 	acting  chan *record   // with actions to try
 	writing chan *record   // with an outcome to write

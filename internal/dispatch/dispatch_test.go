@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,10 +39,15 @@ const deadline = 20 * time.Second
 // bench is a Dispatcher with a real queue, an API server's stand-in, and actions whose outcomes the test says.
 type bench struct {
 	*testing.T
-	queue  *queue.Queue
+	*queue.Queue
 	client client.Client
 	books  *rule.Books
 	run    func(task *action.Task, attempt int) error
+
+	dispatched atomic.Int64 // triggers that Rules dispatched
+	full       atomic.Bool  // nothing can be postponed
+	refused    atomic.Int64 // what was not
+	later      atomic.Int64 // by how much the clock is ahead
 
 	mu       sync.Mutex
 	attempts map[string]int // by action
@@ -54,6 +60,21 @@ func (b *bench) Run(_ context.Context, task *action.Task) (action.Result, error)
 	attempt := b.attempts[task.Action.Name]
 	b.mu.Unlock()
 	return action.Result{Object: "thing/" + task.DeliveryID}, b.run(task, attempt)
+}
+
+// Publish counts what Rules dispatch.
+func (b *bench) Publish(ctx context.Context, d delivery.Delivery) error {
+	b.dispatched.Add(1)
+	return b.Queue.Publish(ctx, d)
+}
+
+// Postpone says that the queue is full when it is to be.
+func (b *bench) Postpone(ctx context.Context, id string, at time.Time, d delivery.Delivery, progress []byte) error {
+	if b.full.Load() {
+		b.refused.Add(1)
+		return queue.ErrFull
+	}
+	return b.Queue.Postpone(ctx, id, at, d, progress)
 }
 
 func (b *bench) Delivered(string, string, time.Time) {}
@@ -78,12 +99,13 @@ func start(t *testing.T, run func(task *action.Task, attempt int) error, rules .
 		t.Fatal(err)
 	}
 	b := &bench{
-		T: t, queue: deliveries, books: rule.NewBooks(), run: run, attempts: map[string]int{},
+		T: t, Queue: deliveries, books: rule.NewBooks(), run: run, attempts: map[string]int{},
 		client: fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{Patch: patch}).Build(),
 	}
 	b.books.Publish(rule.NewBook(rules, nil, 1))
 	d := &Dispatcher{
-		Source: deliveries, Store: deliveries, Books: b.books, Actor: b, Client: b.client, Observer: b, Log: logr.Discard(), Now: time.Now,
+		Source: deliveries, Store: b, Books: b.books, Actor: b, Client: b.client, Observer: b, Log: logr.Discard(),
+		Now: func() time.Time { return time.Now().Add(time.Duration(b.later.Load())) },
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
@@ -137,7 +159,7 @@ func (b *bench) publish(d delivery.Delivery) string {
 	if d.Trigger == "" {
 		d.Trigger = "t"
 	}
-	if err := b.queue.Publish(b.Context(), d); err != nil {
+	if err := b.Queue.Publish(b.Context(), d); err != nil {
 		b.Fatal(err)
 	}
 	return "hook-" + d.ID
@@ -157,7 +179,7 @@ func (b *bench) await(name string, phase v1alpha1.Phase) *v1alpha1.TriggerInstan
 // drained waits until nothing is left in the queue.
 func (b *bench) drained() {
 	b.Helper()
-	b.until(func() bool { return b.queue.Stats().Deliveries == 0 }, func() string { return fmt.Sprintf("the queue holds %+v", b.queue.Stats()) })
+	b.until(func() bool { return b.Queue.Stats().Deliveries == 0 }, func() string { return fmt.Sprintf("the queue holds %+v", b.Queue.Stats()) })
 }
 
 func (b *bench) until(holds func() bool, otherwise func() string) {
@@ -330,7 +352,7 @@ func TestADeliveryThatIsProcessedTwiceHasOneRecordWithItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := b.queue.Publish(t.Context(), d); err != nil {
+		if err := b.Queue.Publish(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -386,6 +408,91 @@ func TestRulesThatDispatchEachOtherStop(t *testing.T) {
 	}
 }
 
+func TestRulesThatDispatchEachOtherManifoldStop(t *testing.T) {
+	spec := v1alpha1.RuleSpec{Trigger: v1alpha1.RuleTrigger{Type: "t"}}
+	for i := range 5 {
+		spec.Actions = append(spec.Actions, v1alpha1.Action{Name: fmt.Sprint("again", i), Dispatch: &v1alpha1.DispatchAction{Trigger: "t"}})
+	}
+	b := start(t, succeed, compile(t, "bomb", spec))
+	b.await(b.publish(delivery.Delivery{}), v1alpha1.PhaseProcessed)
+	b.drained()
+	// A thousand are shared out among five, five times over.
+	if dispatched := b.dispatched.Load(); dispatched < 100 || dispatched > maxKin {
+		t.Errorf("%d triggers were dispatched", dispatched)
+	}
+}
+
+func TestWhatFindsNoRoomToWaitIsGivenUpInTheEnd(t *testing.T) {
+	b := start(t, failing(100, action.Failure{Message: "down", Retryable: true}), actions(t, 100, "call"))
+	b.full.Store(true)
+	record := b.publish(delivery.Delivery{})
+	b.until(func() bool { return b.refused.Load() > 0 }, func() string { return "it was not postponed" })
+	b.later.Store(int64(storePatience + time.Second))
+	got := b.await(record, v1alpha1.PhaseProcessingFailed).Status.Rules[0].Actions[0]
+	if !strings.Contains(got.Message, "it cannot wait to be tried again") || got.Attempts != 1 {
+		t.Errorf("action %+v", got)
+	}
+	b.drained()
+}
+
+func TestWhatWasBegunIsEndedThoughHistoryKeepsNone(t *testing.T) {
+	none := int32(0)
+	for name, history := range map[string]*v1alpha1.WebhookHistory{
+		"no successes": {Succeeded: &none},
+		"no records":   {Record: v1alpha1.RecordNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := make(chan struct{})
+			call := actions(t, 100, "call")
+			b := start(t, func(*action.Task, int) error {
+				select {
+				case <-up:
+					return nil
+				default:
+					return &action.Failure{Message: "down", Retryable: true}
+				}
+			}, call)
+			record := b.publish(delivery.Delivery{})
+			b.await(record, v1alpha1.PhaseProcessing)
+			b.books.Publish(rule.NewBook([]*rule.Rule{call}, []rule.Webhook{{Key: rule.Key{Namespace: "ci", URL: "hook"}, Name: "hook", History: history}}, 2))
+			close(up)
+			b.await(record, v1alpha1.PhaseProcessed)
+			b.drained()
+		})
+	}
+}
+
+func TestANamespaceHasNotAllActors(t *testing.T) {
+	var c crowd
+	for range namespaceActors {
+		if !c.enter("busy") {
+			t.Fatal("it has fewer than its share")
+		}
+	}
+	if c.enter("busy") || !c.enter("other") {
+		t.Error("it has more than its share, or another has none")
+	}
+	c.leave("busy")
+	if !c.enter("busy") {
+		t.Error("what was given back is gone")
+	}
+}
+
+func TestAnOutcomeIsNotWrittenIntoAnotherObjectOfTheSameName(t *testing.T) {
+	b := start(t, succeed, actions(t, 1, "call"))
+	another := &v1alpha1.TriggerInstance{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "asked", Labels: map[string]string{"a": "b"}}}
+	another.Spec.DeliveryID = "another"
+	another.Status = &v1alpha1.TriggerInstanceStatus{Phase: v1alpha1.PhasePending}
+	if err := b.client.Create(t.Context(), another); err != nil {
+		t.Fatal(err)
+	}
+	b.publish(delivery.Delivery{Instance: "asked"})
+	b.drained()
+	if got := b.await("asked", v1alpha1.PhasePending); got.Status.Matched != 0 {
+		t.Errorf("status %+v", got.Status)
+	}
+}
+
 func TestWhatCannotBeDispatchedFails(t *testing.T) {
 	for name, payload := range map[string]struct{ trigger, payload, want string }{
 		"a payload that is no object": {"next", `"${trigger.list}"`, "a payload is an object"},
@@ -409,7 +516,11 @@ func TestAFailedPayloadThatItsRecordCannotHoldIsKeptElsewhere(t *testing.T) {
 	payload := json.RawMessage(`{"text":"` + strings.Repeat("x", maxFailedPayload) + `"}`)
 	instance := b.await(b.publish(delivery.Delivery{Payload: payload}), v1alpha1.PhaseProcessingFailed)
 	b.drained()
-	whole, found, err := (&Injector{Queue: b.queue}).Unearth(t.Context(), instance.Spec.DeliveryID)
+	injector := &Injector{Queue: b.Queue}
+	if _, found, err := injector.Unearth(t.Context(), "other", instance.Spec.DeliveryID); found || err != nil {
+		t.Errorf("another namespace finds it: %v, %v", found, err)
+	}
+	whole, found, err := injector.Unearth(t.Context(), "ci", instance.Spec.DeliveryID)
 	if err != nil || !found || string(whole) != string(payload) {
 		t.Errorf("%d of %d bytes, %v, %v", len(whole), len(payload), found, err)
 	}

@@ -38,9 +38,9 @@ func (i *Injector) Inject(ctx context.Context, instance *v1alpha1.TriggerInstanc
 	return err
 }
 
-// Unearth returns the payload of a delivery that was buried.
-func (i *Injector) Unearth(ctx context.Context, deliveryID string) (payload []byte, found bool, err error) {
-	d, err := i.Queue.Exhume(ctx, deliveryID)
+// Unearth returns the payload of a delivery that failed in a namespace and was buried.
+func (i *Injector) Unearth(ctx context.Context, namespace, deliveryID string) (payload []byte, found bool, err error) {
+	d, err := i.Queue.Exhume(ctx, workID(namespace, deliveryID))
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
 		return nil, false, nil

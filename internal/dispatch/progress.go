@@ -26,11 +26,15 @@ const (
 // actions are. A field that a later version adds is empty to it where an earlier one wrote.
 type progress struct {
 	Namespace string
+	Accepted  string // the namespace of the delivery itself
 	Started   time.Time
 	Exists    bool
 	Rules     []*considered
 	Omitted   map[v1alpha1.RuleResult]int
 }
+
+// errNoFit says that progress is too large however much of it is left out.
+var errNoFit = fmt.Errorf("the progress of the delivery does not fit into %d bytes", maxProgress)
 
 // encodeProgress returns what is to be stored with the record's delivery. What is too large is made to fit: by leaving out
 // what was said of the rules, and in the end by failing actions.
@@ -46,7 +50,7 @@ func (r *record) encodeProgress() ([]byte, error) {
 			return text, nil
 		}
 	}
-	return nil, fmt.Errorf("encoding the progress of a delivery: it does not fit into %d bytes", maxProgress)
+	return nil, errNoFit
 }
 
 func (r *record) deflatedProgress() ([]byte, error) {
@@ -57,7 +61,7 @@ func (r *record) deflatedProgress() ([]byte, error) {
 	}
 	// What is about to be written counts as written: whoever does not find it writes it anew.
 	exists := r.exists || r.kind() == v1alpha1.RecordTriggerInstance
-	p := progress{Namespace: r.namespace, Started: r.started, Exists: exists, Rules: r.rules, Omitted: r.omitted}
+	p := progress{Namespace: r.namespace, Accepted: r.delivery.Namespace, Started: r.started, Exists: exists, Rules: r.rules, Omitted: r.omitted}
 	if err := json.NewEncoder(compressor).Encode(p); err != nil {
 		return nil, fmt.Errorf("encoding the progress of a delivery: %w", err)
 	}
@@ -86,12 +90,12 @@ func (r *record) omitIdle() {
 	r.rules = kept
 }
 
-// dropMessages leaves out what explains the outcomes.
+// dropMessages leaves out what explains the outcomes, and what was made.
 func (r *record) dropMessages() {
 	for _, c := range r.rules {
 		c.Outcome.Message = ""
 		for i := range c.Outcome.Actions {
-			c.Outcome.Actions[i].Message = ""
+			c.Outcome.Actions[i].Message, c.Outcome.Actions[i].Object = "", ""
 		}
 	}
 }
@@ -122,6 +126,7 @@ func resumed(d *delivery.Delivery, book *rule.Book, text []byte, now time.Time) 
 				c.Outcome.Name, len(c.Outcome.Actions), len(c.Schedules))
 		}
 	}
+	d.Namespace = p.Accepted
 	return &record{
 		delivery:  d,
 		webhook:   book.Webhook(rule.Key{Namespace: d.Namespace, URL: d.URL}),

@@ -31,6 +31,7 @@ type record struct {
 	inline    bool      // its actions are tried for the first time, while its pack waits
 	patience  time.Time // until when it waits in memory for busy targets
 	postponed bool      // what is left to do is stored, and comes back
+	unstored  time.Time // since when that was not possible; zero: it was not tried, or was
 	busy      bool      // an action waits only for others that are under way
 	attempts  int       // to write it
 }

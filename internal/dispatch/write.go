@@ -50,7 +50,7 @@ func (d *Dispatcher) bury(ctx context.Context, r *record) {
 	if r.outcome() != v1alpha1.OutcomeFailed || !r.webhook.History.KeepsPayload() || len(r.payload()) == len(r.delivery.Payload) {
 		return
 	}
-	if err := d.Store.Bury(ctx, r.delivery.ID, *r.delivery); err != nil && ctx.Err() == nil {
+	if err := d.Store.Bury(ctx, workID(r.namespace, r.delivery.ID), *r.delivery); err != nil && ctx.Err() == nil {
 		d.Log.Error(err, "The payload of a failed delivery could not be kept whole", "namespace", r.namespace, "delivery", r.delivery.ID)
 	}
 }
@@ -58,8 +58,9 @@ func (d *Dispatcher) bury(ctx context.Context, r *record) {
 // written makes one attempt to write a record and reports whether the delivery needs it no more: it was written, now or
 // before, or history has passed it by, or it is not wanted, or it can never be written, which is counted.
 func (d *Dispatcher) written(ctx context.Context, r *record) bool {
-	switch {
-	case r.kind() == v1alpha1.RecordNone, r.open() && r.kind() == v1alpha1.RecordEvent:
+	switch kind := r.kind(); {
+	case r.exists: // what was begun is ended, whatever history says by now
+	case kind == v1alpha1.RecordNone, kind == v1alpha1.RecordEvent && r.open():
 		return true
 	case r.passedBy(&d.windows):
 		recordsSkipped.WithLabelValues(skippedWindow).Inc()
@@ -84,16 +85,19 @@ func (d *Dispatcher) written(ctx context.Context, r *record) bool {
 func (d *Dispatcher) put(ctx context.Context, r *record) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	if r.kind() == v1alpha1.RecordEvent {
-		return ignoreAlreadyExists(d.Client.Create(ctx, r.event(d.Now()), client.FieldOwner(v1alpha1.ManagedByHookStorm)))
-	}
 	instance := r.instance(d.Now())
 	if r.exists {
 		err := d.change(ctx, instance)
-		if !apierrors.IsNotFound(err) || r.open() {
-			return client.IgnoreNotFound(err)
+		if !apierrors.IsNotFound(err) {
+			return err
 		}
-		// History has dropped it, or it was never written; its end is recorded all the same.
+		// History has dropped it, or it was never written. Its end is recorded as if it had not been.
+		if r.open() || r.kind() == v1alpha1.RecordNone || r.passedBy(&d.windows) {
+			return nil
+		}
+	}
+	if r.kind() == v1alpha1.RecordEvent {
+		return ignoreAlreadyExists(d.Client.Create(ctx, r.event(d.Now()), client.FieldOwner(v1alpha1.ManagedByHookStorm)))
 	}
 	err := d.Client.Create(ctx, instance.DeepCopy(), client.FieldOwner(v1alpha1.ManagedByHookStorm))
 	if apierrors.IsAlreadyExists(err) && r.acted() && !r.open() {
@@ -131,6 +135,7 @@ func (d *Dispatcher) change(ctx context.Context, instance *v1alpha1.TriggerInsta
 // changeFrom writes the outcome into a TriggerInstance that is in a phase.
 func (d *Dispatcher) changeFrom(ctx context.Context, instance *v1alpha1.TriggerInstance, phase v1alpha1.Phase) error {
 	patch, err := json.Marshal([]operation{
+		{Op: "test", Path: "/spec/deliveryID", Value: instance.Spec.DeliveryID}, // not another of its name
 		{Op: "test", Path: "/status/phase", Value: phase},
 		{Op: "replace", Path: "/status", Value: instance.Status},
 		{Op: "add", Path: "/metadata/labels/" + pointerToken(v1alpha1.LabelOutcome), Value: instance.Labels[v1alpha1.LabelOutcome]},

@@ -14,8 +14,9 @@ import (
 
 // action is one compiled action: the whole of it as one tree, so that every string of it may be a template.
 type action struct {
-	name string
-	tree *expression.Tree
+	name       string
+	dispatches bool
+	tree       *expression.Tree
 }
 
 // literals are the fields of an action that hold no templates, as paths: they say what is acted on, and with whose
@@ -64,7 +65,7 @@ func compileAction(declared *v1alpha1.Action) (action, error) {
 	if err := errors.Join(err, check(declared)); err != nil {
 		return action{}, err
 	}
-	return action{name: declared.Name, tree: tree}, nil
+	return action{name: declared.Name, dispatches: declared.Dispatch != nil, tree: tree}, nil
 }
 
 // check says what the API server cannot: what is wrong with templates of objects, with urls and with triggers.
@@ -161,6 +162,17 @@ func checkDispatch(d *v1alpha1.DispatchAction) error {
 
 // Acts reports whether the rule has actions.
 func (r *Rule) Acts() bool { return len(r.actions) > 0 }
+
+// Dispatches returns how many of the actions dispatch another trigger.
+func (r *Rule) Dispatches() int {
+	n := 0
+	for i := range r.actions {
+		if r.actions[i].dispatches {
+			n++
+		}
+	}
+	return n
+}
 
 // ActionNames returns the names of the actions, in order.
 func (r *Rule) ActionNames() []string {
