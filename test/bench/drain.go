@@ -36,8 +36,6 @@ const (
 	drainEach    = 112
 	// drainCreators is how many records HookStorm writes at once.
 	drainCreators = 32
-	// drainPoll is rare enough to cost nothing, and adds at most so much to the seconds that are measured.
-	drainPoll = 25 * time.Millisecond
 )
 
 // measureDrain measures HookStorm first, and then the plain client with the objects that HookStorm made.
@@ -104,9 +102,9 @@ func (l *load) post(times int) error {
 	return errors.Join(errs...)
 }
 
-// awaitRecords waits until so many records are written.
+// awaitRecords waits until so many records are written. It notices pollInterval later at most, where seconds are measured.
 func (s *server) awaitRecords(ctx context.Context, records int) error {
-	err := poll(ctx, drainPoll, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, pollInterval, func(ctx context.Context) (bool, error) {
 		m, err := s.scrape(ctx)
 		if skipped := m["hookstorm_records_skipped_total"]; skipped > 0 {
 			return false, fmt.Errorf("%g records were skipped, and all are to be measured", skipped)

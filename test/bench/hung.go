@@ -35,13 +35,16 @@ const (
 
 // measureActs measures the healthy target alone, and beside the one that hangs.
 func (b *bench) measureActs(ctx context.Context, h *host) (err error) {
-	healthy := &target{arrived: map[int]time.Time{}}
+	healthy, silent := newTarget(), newTarget()
 	called, err := listen(healthy.answer)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, called.Close()) }()
-	hung, err := listen(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	hung, err := listen(func(w http.ResponseWriter, r *http.Request) {
+		silent.answer(w, r)
+		<-r.Context().Done()
+	})
 	if err != nil {
 		return err
 	}
@@ -62,6 +65,9 @@ func (b *bench) measureActs(ctx context.Context, h *host) (err error) {
 		}
 		b.results.add(name+".p50", unitMilliseconds, milliseconds(percentile(latencies, 50)))
 		b.results.add(name+".p99", unitMilliseconds, milliseconds(percentile(latencies, 99)))
+	}
+	if silent.calls() == 0 {
+		return fmt.Errorf("measuring %s: the target that hangs was not called", actBesideHung)
 	}
 	return nil
 }
@@ -112,6 +118,8 @@ type target struct {
 	mu      sync.Mutex
 	arrived map[int]time.Time
 }
+
+func newTarget() *target { return &target{arrived: map[int]time.Time{}} }
 
 func (t *target) answer(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
