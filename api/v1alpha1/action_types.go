@@ -201,7 +201,7 @@ type HTTPAction struct {
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// cloudEvents sends the body as the data of a CloudEvent (1.0) whose type is the trigger, whose source is the webhook and
-	// whose id is the delivery's with the action's name. Omitted: the request is no CloudEvent.
+	// whose id is the Idempotency-Key. Omitted: the request is no CloudEvent.
 	// +optional
 	CloudEvents CloudEventsMode `json:"cloudEvents,omitempty"`
 
