@@ -196,8 +196,10 @@ type HTTPAction struct {
 	// +optional
 	Body *HTTPBody `json:"body,omitempty"`
 
-	// timeout bounds one attempt, at most 1m. Omitted: 10s.
+	// timeout bounds one attempt, from 100ms to 1m. Omitted: 10s. The first attempt has 2s; one that is cut short by that does
+	// not count, and is made again.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('1m')",message="spec.actions.http.timeout: from 100ms to 1m"
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// cloudEvents sends the body as the data of a CloudEvent (1.0) whose type is the trigger, whose source is the webhook and

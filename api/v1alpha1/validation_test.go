@@ -117,6 +117,7 @@ var _ = Describe("What the API server takes", func() {
 		Entry("another method", rule(", actions: [{name: a, http: {url: 'https://x', method: TRACE}}]"), "method: Unsupported value"),
 		Entry("no attempt at all", rule(", retry: {attempts: 0}"), "spec.retry.attempts"),
 		Entry("a wait without a unit", rule(", retry: {backoff: {initial: '5'}}"), "spec.retry.backoff.initial"),
+		Entry("a call without end", rule(", actions: [{name: a, http: {url: 'https://x', timeout: 5m}}]"), "spec.actions.http.timeout: from 100ms to 1m"),
 		Entry("no wait at all", rule(", retry: {backoff: {initial: 0s}}"), "spec.retry.backoff.initial: from 100ms to 1h"),
 		Entry("a wait of days", rule(", retry: {backoff: {max: 99h}}"), "spec.retry.backoff.max: from 100ms to 1h"),
 		Entry("a request for nothing", "kind: TriggerInstance\nspec: {payload: '{}'}", "set exactly one of trigger, replayOf"),

@@ -106,9 +106,13 @@ func TestAnOutageIsToldFromWhatOneRequestCauses(t *testing.T) {
 			answer(409, metav1.StatusReasonConflict, "the object has been modified", 0),
 			action.Failure{Reason: "Conflict", Message: "configmap/on-push-act-qvqgfkxgxy in ci: the object has been modified", Retryable: true},
 		},
+		"an object that cannot be read": {
+			answer(400, metav1.StatusReasonBadRequest, "ConfigMap in version \"v1\" cannot be handled: strict decoding error: unknown field \"a\x1b[31m\u202e\"", 0),
+			action.Failure{Reason: "Invalid", Message: `configmap/on-push-act-qvqgfkxgxy in ci: strict decoding error: unknown field "a [31m "`},
+		},
 		"an object that is invalid": {
 			answer(422, metav1.StatusReasonInvalid, "data: Invalid value: \"\x1b[31m\u202e\"", 0),
-			action.Failure{Reason: "Invalid", Message: `configmap/on-push-act-qvqgfkxgxy in ci: data: Invalid value: " [31m "`},
+			action.Failure{Reason: "Invalid", Message: "configmap/on-push-act-qvqgfkxgxy in ci: the API server refuses it (422 Invalid)"},
 		},
 		"a quota of which nothing is known yet": {
 			answer(403, metav1.StatusReasonForbidden, `configmaps "x" is forbidden: status unknown for quota: q`, 0),

@@ -164,10 +164,14 @@ var _ = Describe("patch", func() {
 	)
 
 	DescribeTable("fails for good", func(ctx SpecContext, format v1alpha1.PatchType, document string) {
-		createConfigMap(ctx, map[string]string{"a": "old"})
-		Expect(ExpectFailure(ctx, task(patch("config", format, document)), action.ReasonInvalid).Retryable).To(BeFalse())
-		Expect(ExpectConfigMap(ctx, "config").Data).To(Equal(map[string]string{"a": "old"}))
+		const old = "what nobody else may read"
+		createConfigMap(ctx, map[string]string{"a": old})
+		failure := ExpectFailure(ctx, task(patch("config", format, document)), action.ReasonInvalid)
+		Expect(failure.Retryable).To(BeFalse())
+		Expect(failure.Message).NotTo(ContainSubstring(old), "the ServiceAccount may have no right to read the object")
+		Expect(ExpectConfigMap(ctx, "config").Data).To(Equal(map[string]string{"a": old}))
 	},
+		Entry("where a value is of another type", v1alpha1.PatchMerge, `{metadata: {labels: {version: 7}}}`),
 		Entry("where a JSON patch's test fails", v1alpha1.PatchJSON, `[{op: test, path: /data/a, value: other}, {op: replace, path: /data/a, value: new}]`),
 		Entry("where a JSON patch's path does not exist", v1alpha1.PatchJSON, `[{op: replace, path: /nothing/a, value: new}]`),
 		Entry("where the object would be invalid", v1alpha1.PatchMerge, `{data: {"a/b": new}}`),

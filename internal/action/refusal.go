@@ -31,10 +31,29 @@ func (a *api) refused(err error, t *target) *Failure {
 	case apierrors.IsNotFound(err):
 		return a.notFound(err, t)
 	case status.Code >= 400 && status.Code < 500 && !transient(status.Code):
-		return final(ReasonInvalid, "%s: %s", t, about)
+		return final(ReasonInvalid, "%s: %s", t, invalid(&status))
 	default:
 		return unavailable(err)
 	}
+}
+
+// sayable are the beginnings of what an API server says of an object that it cannot read and that quote no value of it.
+var sayable = regexp.MustCompile(`(strict decoding error: |json: cannot unmarshal |json: unknown field ).*`)
+
+// invalid returns what is wrong with an object, as far as that quotes nothing of it: where a patch is wrong the API server
+// quotes the whole target, which may be a Secret that the ServiceAccount itself must not read.
+func invalid(status *metav1.Status) string {
+	if status.Details != nil && len(status.Details.Causes) > 0 {
+		var causes []string
+		for _, cause := range status.Details.Causes {
+			causes = append(causes, fmt.Sprintf("%s: %s", cause.Field, cause.Type))
+		}
+		return "invalid: " + strings.Join(causes, ", ")
+	}
+	if said := sayable.FindString(status.Message); said != "" && status.Code == http.StatusBadRequest {
+		return said
+	}
+	return fmt.Sprintf("the API server refuses it (%d %s)", status.Code, status.Reason)
 }
 
 // statusOf returns what the API server said; the zero Status where it said nothing.

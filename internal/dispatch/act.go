@@ -69,7 +69,9 @@ func (d *Dispatcher) tryWithin(ctx context.Context, book *rule.Book, r *record) 
 // postpone stores what is left to do. While that is not possible the delivery stays in the queue where it was, and nothing
 // but the storing is tried again: a store that was told to have failed may have succeeded, and the next replaces it.
 func (d *Dispatcher) postpone(ctx context.Context, book *rule.Book, r *record) {
-	r.putOff(book, d.Now())
+	if r.busy {
+		r.putOff(book, d.Now())
+	}
 	progress, err := r.encodeProgress()
 	if err == nil {
 		err = d.Store.Postpone(ctx, workID(r.namespace, r.delivery.ID), r.due(), r.inNamespace(), progress)
@@ -189,7 +191,7 @@ func (d *Dispatcher) attempts(ctx context.Context, book *rule.Book, r *record, c
 	}
 	current := book.Rule(r.namespace, c.Outcome.Name)
 	if current == nil || current.UID != c.UID {
-		c.fail("the Rule was deleted or disabled before the action was done")
+		c.fail("the Rule was deleted or disabled, or is not accepted any more, before the action was done")
 		return nil
 	}
 	rendered := make(map[string]rule.Rendered)

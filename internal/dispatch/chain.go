@@ -41,7 +41,8 @@ func (d *Dispatcher) chain(ctx context.Context, r *record, a *attempt) (action.R
 	share := kin / uint64(max(1, a.siblings))
 	if share == 0 {
 		return action.Result{}, &action.Failure{Reason: reasonLoopLimit, Message: fmt.Sprintf(
-			"loop limit: %d triggers descend from one delivery; this one, %s, is not dispatched; make the Rules stop", maxKin, what.Trigger)}
+			"loop limit: the %d triggers that may descend from one delivery, shared out among its actions, are used up; %s is not dispatched; make the Rules stop",
+			maxKin, what.Trigger)}
 	}
 	payload, err := chainPayload(what)
 	if err != nil {

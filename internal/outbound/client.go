@@ -35,8 +35,8 @@ const (
 	dialTimeout = 5 * time.Second
 	// handshakeTimeout is for TLS, which takes two round trips and some milliseconds.
 	handshakeTimeout = 5 * time.Second
-	// headerTimeout is from the end of a request to the head of its answer.
-	headerTimeout = 30 * time.Second
+	// headerTimeout is from the end of a request to the head of its answer; what a caller's context allows is not cut shorter.
+	headerTimeout = callTimeout
 	// callTimeout bounds a call whose context does not, so that none keeps its place for ever.
 	callTimeout = time.Minute
 	// idleTimeout is shorter than the minute for which load balancers keep connections, so that we and not they close
