@@ -70,8 +70,9 @@ type audited struct {
 	ObjectRef        *struct{ Resource, Namespace, Name string }
 }
 
-// auditOf returns what HookStorm asked of the API server about a resource.
-func auditOf(resource string) []audited {
+// auditOf returns what HookStorm asked of the API server about a resource in a namespace that lets it act: where it may not,
+// a request ends before it is somebody else's.
+func auditOf(namespace, resource string) []audited {
 	GinkgoHelper()
 	log, err := env.AuditLog()
 	Expect(err).NotTo(HaveOccurred())
@@ -82,7 +83,7 @@ func auditOf(resource string) []audited {
 			continue
 		}
 		own := "system:serviceaccount:" + systemNamespace + ":" + serviceAccount
-		if one.User.Username == own && one.ObjectRef != nil && one.ObjectRef.Resource == resource {
+		if one.User.Username == own && one.ObjectRef != nil && one.ObjectRef.Resource == resource && one.ObjectRef.Namespace == namespace {
 			found = append(found, one)
 		}
 	}
@@ -121,7 +122,7 @@ var _ = Describe("A Rule's actions", func() {
 		Expect(outcome(*chained, "chained").Result).To(Equal(v1alpha1.ResultMatched))
 		Expect(chained.Spec.TraceTag).To(Equal(record.Spec.TraceTag))
 
-		requests := auditOf("jobs")
+		requests := auditOf(namespace, "jobs")
 		Expect(requests).NotTo(BeEmpty())
 		for _, one := range requests {
 			Expect(one.ImpersonatedUser).NotTo(BeNil(), "%+v", one)
