@@ -127,7 +127,7 @@ func (x *exchange) requireTable() *refusal {
 
 func (x *exchange) locate() *refusal {
 	at, found := parsePath(x.r.URL.EscapedPath())
-	if !found || at.collection && x.r.Method != http.MethodGet {
+	if !found || !ownScheme(x.r.URL) || at.collection && x.r.Method != http.MethodGet {
 		return &notFound
 	}
 	x.at = at

@@ -1,6 +1,9 @@
 package webhookserver
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // collections are the paths of the collection of webhooks; a webhook is at one of them, a slash and its url.
 var collections = [...]string{"/v1/webhooks", "/api/v1/webhooks", "/webhooks"}
@@ -35,4 +38,17 @@ func parsePath(path string) (target, bool) {
 		return target{}, false
 	}
 	return target{namespaced: true, namespace: namespace, url: url}, true
+}
+
+// ownScheme reports whether a request's target is one that a server over HTTP can have: a path, or the absolute form of it,
+// which RFC 9112 (3.2.2) has every server accept. Other schemes have paths of their own.
+func ownScheme(target *url.URL) bool {
+	switch target.Scheme {
+	case "":
+		return true
+	case "http", "https":
+		return target.Host != ""
+	default:
+		return false
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,6 +53,9 @@ func TestWhatAPathNames(t *testing.T) {
 	}
 }
 
+// absoluteForm is a request target that names a path the long way (RFC 9112, 3.2.2).
+var absoluteForm = regexp.MustCompile(`^(?i:https?)://(?:[^/]*@)?[^/@]+(/.*)$`)
+
 // FuzzPath sends any request target, and finds that only a path that was claimed, byte for byte, reaches a webhook, and
 // that nothing is ever a redirect.
 func FuzzPath(f *testing.F) {
@@ -59,6 +63,7 @@ func FuzzPath(f *testing.F) {
 		"/v1/webhooks/git", "/v1/webhooks/git/", "/webhooks/a/b?x", "/v1/webhooks/a%2fb", "/v1/webhooks/%67it", "/v1/webhooks/x/../git",
 		"/v1/webhooks//git", "//v1/webhooks/git", "http://evil/v1/webhooks/git", "*", "/v1/webhooks/git;x", "/v1/webhooks/git%00",
 		"/v1/namespaces/team/webhooks/a/b", "/v1/webhooks/g\u00eft", "/v1/webhooks/git#x", "/v1/webhooks/\\git", "/v1/./webhooks/git",
+		"a:/v1/webhooks/git", "http:/v1/webhooks/git", "ftp://x/v1/webhooks/git", "http:///v1/webhooks/git", "http://u@/v1/webhooks/git",
 	} {
 		f.Add(seed)
 	}
@@ -89,9 +94,8 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%q is redirected", sent)
 		}
 		path, _, _ := strings.Cut(requestURI, "?")
-		// The absolute form names the same resource, which every HTTP/1.1 server must accept.
-		if _, rest, absolute := strings.Cut(path, "://"); absolute && !strings.HasPrefix(path, "/") {
-			path = "/" + strings.TrimPrefix(rest[strings.IndexByte(rest+"/", '/'):], "/")
+		if absolute := absoluteForm.FindStringSubmatch(path); absolute != nil {
+			path = absolute[1]
 		}
 		if (w.Code == http.StatusAccepted) != claimed[path] {
 			t.Fatalf("%q (path %q): %d", sent, path, w.Code)
