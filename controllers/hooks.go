@@ -81,9 +81,9 @@ func (r *resolver) method(h *hook, index int, entry v1alpha1.WebhookAuth) (auth.
 	field := fmt.Sprintf("spec.auth[%d].tokens", index)
 	switch {
 	case entry.Anonymous != nil:
-		return auth.Method{Anonymous: true}, nil
+		return auth.Anonymous{}, nil
 	case entry.Tokens == nil:
-		return auth.Method{}, fmt.Errorf("spec.auth[%d]: set one of tokens, anonymous", index)
+		return nil, fmt.Errorf("spec.auth[%d]: set one of tokens, anonymous", index)
 	case entry.Tokens.SecretRef != nil:
 		return r.secretMethod(h, field+".secretRef", entry.Tokens.SecretRef.Name), nil
 	case entry.Tokens.SecretSelector != nil:
@@ -93,7 +93,7 @@ func (r *resolver) method(h *hook, index int, entry v1alpha1.WebhookAuth) (auth.
 			h.unresolved(v1alpha1.ReasonSecretNotFound,
 				"%s: neither this namespace nor %s has a Secret labelled %s: %s; create one", field, r.system, v1alpha1.LabelAuth, v1alpha1.AuthToken)
 		}
-		return auth.Method{Tokens: &auth.Tokens{}}, nil
+		return &auth.Tokens{}, nil
 	}
 }
 
@@ -108,16 +108,16 @@ func (r *resolver) secretMethod(h *hook, field, name string) auth.Method {
 		h.unresolved(v1alpha1.ReasonSecretInvalid,
 			"%s: Secret %q holds no token; add a key whose value is the token", field, name)
 	default:
-		return auth.Method{Tokens: &auth.Tokens{Secrets: map[string]bool{name: true}}}
+		return &auth.Tokens{Secrets: map[string]bool{name: true}}
 	}
-	return auth.Method{Tokens: &auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}}
+	return &auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}
 }
 
 // selectorMethod admits the tokens of the Secrets that a selector selects.
 func (r *resolver) selectorMethod(h *hook, field string, selector *metav1.LabelSelector) (auth.Method, error) {
 	selects, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return auth.Method{}, fmt.Errorf("%s: %w", field, err)
+		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	selected := map[string]bool{}
 	for name, secret := range r.keyring.byObject[h.key.Namespace] {
@@ -129,7 +129,7 @@ func (r *resolver) selectorMethod(h *hook, field string, selector *metav1.LabelS
 		h.unresolved(v1alpha1.ReasonSecretNotFound,
 			"%s: selects no Secret of this namespace with the label %s: %s; create or label one", field, v1alpha1.LabelAuth, v1alpha1.AuthToken)
 	}
-	return auth.Method{Tokens: &auth.Tokens{Secrets: selected}}, nil
+	return &auth.Tokens{Secrets: selected}, nil
 }
 
 // resolveNamespaces resolves spec.allowedRules.

@@ -35,7 +35,7 @@ func newKeyring(secrets []corev1.Secret) *keyring {
 		k.all = append(k.all, tokensOf(secret)...)
 	}
 	slices.SortFunc(k.all, func(a, b auth.Token) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Secret, b.Secret), bytes.Compare(a.Digest[:], b.Digest[:]))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Name, b.Name), bytes.Compare(a.Digest[:], b.Digest[:]))
 	})
 	return k
 }
@@ -49,11 +49,10 @@ func tokensOf(secret *corev1.Secret) []auth.Token {
 			continue
 		}
 		tokens = append(tokens, auth.Token{
-			Digest:    auth.Digest(value),
-			Namespace: secret.Namespace,
-			Secret:    secret.Name,
-			Scopes:    scopes(secret),
-			Expires:   expiry(secret),
+			Digest:  auth.Digest(value),
+			Key:     auth.Key{Namespace: secret.Namespace, Secret: secret.Name, Name: key},
+			Scopes:  scopes(secret),
+			Expires: expiry(secret),
 		})
 	}
 	return tokens

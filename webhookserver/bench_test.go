@@ -30,7 +30,7 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 
 // benchmarkHandler serves one custom and one generic webhook of namespace team, beside a thousand others.
 func benchmarkHandler() *handler {
-	methods := []auth.Method{{Tokens: &auth.Tokens{}}}
+	methods := []auth.Method{&auth.Tokens{}}
 	hooks := []Hook{
 		{Key: Key{Namespace: "team", URL: "git"}, Name: "git", Auth: methods},
 		{Key: Key{Namespace: "team", URL: "st2"}, Name: "st2", Auth: methods, Generic: true},
@@ -39,7 +39,7 @@ func benchmarkHandler() *handler {
 		hooks = append(hooks, Hook{Key: Key{Namespace: "team", URL: "git/" + strings.Repeat("x", i%190) + string(rune('a'+i/190))}})
 	}
 	table, _ := Build(Input{Hooks: hooks, SystemNamespace: "system", Tokens: []auth.Token{
-		{Digest: auth.Digest([]byte("secret")), Namespace: "team", Secret: "s", Scopes: []auth.Scope{auth.ScopeSend}},
+		{Digest: auth.Digest([]byte("secret")), Key: auth.Key{Namespace: "team", Secret: "s"}, Scopes: []auth.Scope{auth.ScopeSend}},
 	}})
 	routes := &Routes{}
 	routes.Publish(table)

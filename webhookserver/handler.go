@@ -162,7 +162,7 @@ func (x *exchange) verdict() auth.Verdict {
 	case reading:
 		allowed = x.caller.May(auth.ScopeRead, x.route.Namespace)
 	default:
-		return x.caller.Admit(x.route.Auth, x.route.Namespace, scopeOf(x.r.Method))
+		return auth.Admit(x.r.Context(), x.route.Auth, &auth.Request{Caller: x.caller, Namespace: x.route.Namespace}).Verdict
 	}
 	if allowed {
 		return auth.Admitted

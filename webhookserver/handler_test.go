@@ -83,7 +83,7 @@ func refuser(t *testing.T) *site {
 		hook("suspended", func(h *webhookserver.Hook) { h.Suspended, h.Schema = true, object }),
 		hook("strict", func(h *webhookserver.Hook) { h.Schema = object }),
 		hook("keyless", func(h *webhookserver.Hook) {
-			h.Auth = []auth.Method{{Tokens: &auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}}}
+			h.Auth = []auth.Method{&auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}}
 		}),
 	)
 	return s
@@ -192,11 +192,11 @@ func TestWhichCredentialCounts(t *testing.T) {
 		for _, name := range names {
 			secrets[name] = true
 		}
-		return func(h *webhookserver.Hook) { h.Auth = []auth.Method{{Tokens: &auth.Tokens{Secrets: secrets}}} }
+		return func(h *webhookserver.Hook) { h.Auth = []auth.Method{&auth.Tokens{Secrets: secrets}} }
 	}
 	s := serve(t, hook("team"), hook("named", named("senders")), hook("closed", func(h *webhookserver.Hook) { h.Auth = nil }),
-		hook("nothing", func(h *webhookserver.Hook) { h.Auth = []auth.Method{{}} }),
-		hook("open", func(h *webhookserver.Hook) { h.Auth = []auth.Method{{Anonymous: true}} }))
+		hook("nothing", func(h *webhookserver.Hook) { h.Auth = nil }),
+		hook("open", func(h *webhookserver.Hook) { h.Auth = []auth.Method{auth.Anonymous{}} }))
 	for _, c := range []struct {
 		name, method, path, token string
 		want                      int

@@ -151,12 +151,12 @@ func tokens() []auth.Token {
 	all := []auth.Scope{auth.ScopeSend, auth.ScopeList, auth.ScopeRead, auth.ScopeReplay}
 	send := []auth.Scope{auth.ScopeSend}
 	return []auth.Token{
-		{Digest: auth.Digest([]byte(systemToken)), Namespace: system, Secret: "all", Scopes: all},
-		{Digest: auth.Digest([]byte(teamToken)), Namespace: "team", Secret: "all", Scopes: all},
-		{Digest: auth.Digest([]byte(teamSender)), Namespace: "team", Secret: "senders", Scopes: send},
-		{Digest: auth.Digest([]byte(otherToken)), Namespace: "other", Secret: "all", Scopes: all},
-		{Digest: auth.Digest([]byte("ended")), Namespace: system, Secret: "old", Scopes: all, Expires: now},
-		{Digest: auth.Digest([]byte("ending")), Namespace: system, Secret: "old", Scopes: all, Expires: now.Add(time.Second)},
+		{Digest: auth.Digest([]byte(systemToken)), Key: auth.Key{Namespace: system, Secret: "all"}, Scopes: all},
+		{Digest: auth.Digest([]byte(teamToken)), Key: auth.Key{Namespace: "team", Secret: "all"}, Scopes: all},
+		{Digest: auth.Digest([]byte(teamSender)), Key: auth.Key{Namespace: "team", Secret: "senders"}, Scopes: send},
+		{Digest: auth.Digest([]byte(otherToken)), Key: auth.Key{Namespace: "other", Secret: "all"}, Scopes: all},
+		{Digest: auth.Digest([]byte("ended")), Key: auth.Key{Namespace: system, Secret: "old"}, Scopes: all, Expires: now},
+		{Digest: auth.Digest([]byte("ending")), Key: auth.Key{Namespace: system, Secret: "old"}, Scopes: all, Expires: now.Add(time.Second)},
 	}
 }
 
@@ -165,7 +165,7 @@ func hook(url string, change ...func(*webhookserver.Hook)) webhookserver.Hook {
 	h := webhookserver.Hook{
 		Key:  webhookserver.Key{Namespace: "team", URL: url},
 		Name: strings.ReplaceAll(url, "/", "-"), UID: "uid-" + url,
-		Auth:        []auth.Method{{Tokens: &auth.Tokens{}}},
+		Auth:        []auth.Method{&auth.Tokens{}},
 		MaxBodySize: 1 << 20,
 		Since:       now,
 	}

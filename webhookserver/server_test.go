@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
 	"github.com/hookstorm/hookstorm/webhookserver"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 func TestAPortInUseIsAClearError(t *testing.T) {
@@ -188,7 +189,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			panic("CANARY")
 		}}
 	})
-	s.program(hook("git", func(h *webhookserver.Hook) { h.Auth[0].Anonymous, h.Auth[0].Tokens = true, nil }))
+	s.program(hook("git", func(h *webhookserver.Hook) { h.Auth = []auth.Method{auth.Anonymous{}} }))
 	post := request{
 		path:    "/v1/webhooks/git?x-auth-token=CANARY&st2-api-key=CANARY",
 		headers: []string{"St2-Api-Key: CANARY", "Authorization: Bearer CANARY", "Cookie: CANARY", "X-Hub-Signature: CANARY"},

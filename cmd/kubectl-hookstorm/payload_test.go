@@ -37,10 +37,10 @@ func serve(t *testing.T, publisher webhookserver.Publisher) string {
 	table, _ := webhookserver.Build(webhookserver.Input{
 		Hooks: []webhookserver.Hook{{
 			Key: webhookserver.Key{Namespace: "ci", URL: "sample"}, Name: "sample", Since: time.Now(),
-			Auth: []auth.Method{{Tokens: &auth.Tokens{}}},
+			Auth: []auth.Method{&auth.Tokens{}},
 		}},
 		Tokens: []auth.Token{{
-			Digest: auth.Digest([]byte(token)), Namespace: "ci", Secret: "s", Scopes: []auth.Scope{auth.ScopeSend},
+			Digest: auth.Digest([]byte(token)), Key: auth.Key{Namespace: "ci", Secret: "s"}, Scopes: []auth.Scope{auth.ScopeSend},
 		}},
 	})
 	routes.Publish(table)

@@ -3,6 +3,8 @@
 // immutable and safe for concurrent use.
 package auth
 
+import "context"
+
 // Scope is what a token may be used for.
 type Scope string
 
@@ -21,16 +23,7 @@ const (
 	ScopeAny Scope = ""
 )
 
-// Method is one way to be admitted to a webhook: an entry of spec.auth, resolved. Exactly one member is set; one without
-// members admits nobody.
-type Method struct {
-	// Tokens admits whoever sends one of these tokens.
-	Tokens *Tokens
-	// Anonymous admits everybody.
-	Anonymous bool
-}
-
-// Verdict is what the methods of a webhook make of a request. A greater verdict wins over a smaller one.
+// Verdict is what a method, or all of a webhook's, make of a request. A greater verdict wins over a smaller one.
 type Verdict int
 
 const (
@@ -42,16 +35,22 @@ const (
 	Admitted
 )
 
-// Admit asks every method of a webhook of a namespace. A token that admits must also have the scope.
-func (c Caller) Admit(methods []Method, namespace string, scope Scope) Verdict {
-	verdict := Refused
-	for i := range methods {
-		switch m := &methods[i]; {
-		case m.Anonymous:
-			return Admitted
-		case m.Tokens != nil:
-			verdict = max(verdict, m.Tokens.admit(c, namespace, scope))
+// Anonymous admits everybody.
+type Anonymous struct{}
+
+// Admit implements Method.
+func (Anonymous) Admit(context.Context, *Request) Result { return Result{Verdict: Admitted} }
+
+// Admit asks methods in turn, until one admits; of those that do not the greatest verdict counts.
+func Admit(ctx context.Context, methods []Method, r *Request) Result {
+	var best Result
+	for _, method := range methods {
+		if result := method.Admit(ctx, r); result.Verdict > best.Verdict {
+			best = result
+		}
+		if best.Verdict == Admitted {
+			break
 		}
 	}
-	return verdict
+	return best
 }

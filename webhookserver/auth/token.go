@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"slices"
 	"time"
@@ -10,8 +11,8 @@ import (
 type Token struct {
 	// Digest is the token's SHA-256.
 	Digest [sha256.Size]byte
-	// Namespace and Secret say where the token is from.
-	Namespace, Secret string
+	// Key says where the token is from.
+	Key
 	// Scopes are what it may be used for.
 	Scopes []Scope
 	// Expires is when it ends; zero: never.
@@ -34,26 +35,30 @@ type Tokens struct {
 	Unavailable bool
 }
 
-func (t *Tokens) admit(c Caller, namespace string, scope Scope) Verdict {
-	if t.Unavailable {
-		if c.sent {
-			return Unavailable
-		}
-		return Refused
-	}
-	if t.Secrets == nil {
-		if c.May(scope, namespace) {
-			return Admitted
-		}
-		return Refused
+// Admit implements Method: it admits a token with the scope to send.
+func (t *Tokens) Admit(_ context.Context, r *Request) Result {
+	c := &r.Caller
+	switch {
+	case t.Unavailable && c.sent:
+		return Result{Verdict: Unavailable}
+	case t.Unavailable:
+		return Result{}
 	}
 	for i := range c.tokens {
 		token := &c.tokens[i]
-		if token.Namespace == namespace && t.Secrets[token.Secret] && token.valid(scope, c.now) {
-			return Admitted
+		if token.valid(ScopeSend, c.now) && t.counts(c, token, r.Namespace) {
+			return Result{Verdict: Admitted, Key: token.Key}
 		}
 	}
-	return Refused
+	return Result{}
+}
+
+// counts reports whether a token is of a Secret that counts for a webhook of a namespace.
+func (t *Tokens) counts(c *Caller, token *Token, namespace string) bool {
+	if t.Secrets == nil {
+		return token.Namespace == c.system || token.Namespace == namespace
+	}
+	return token.Namespace == namespace && t.Secrets[token.Secret]
 }
 
 // Keyring holds every valid token.
