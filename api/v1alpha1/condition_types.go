@@ -99,6 +99,14 @@ const (
 const (
 	// AuthToken is for a Secret whose every key is a token.
 	AuthToken = "token"
+	// AuthSignature is for a Secret whose every key signs requests.
+	AuthSignature = "signature"
+	// AuthBasic is for a Secret with the keys username and password.
+	AuthBasic = "basic"
+	// AuthJWT is for a Secret whose every key is a JSON Web Key Set.
+	AuthJWT = "jwt"
+	// AuthCA is for a Secret whose every key holds certificates of authorities.
+	AuthCA = "ca"
 	// AuthOutbound is for a Secret whose values the http actions of its namespace may send.
 	AuthOutbound = "outbound"
 )
