@@ -16,7 +16,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/webhookserver"
@@ -38,7 +37,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		Scheme: scheme,
 		// Longer than the server takes to answer what is under way after the delay.
 		GracefulShutdownTimeout: ptr.To(o.shutdownDelay + webhookserver.DrainTimeout + 10*time.Second),
-		Metrics:                 metricsserver.Options{BindAddress: o.metricsAddress},
+		Metrics:                 metricsOptions(o),
 		HealthProbeBindAddress:  o.probeAddress,
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			// No Secret without the label is read, whatever refers to it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hookstorm/hookstorm/controllers"
 	"github.com/hookstorm/hookstorm/internal/outbound"
+	"github.com/hookstorm/hookstorm/internal/queue"
 )
 
 // options are what the flags say.
@@ -21,8 +22,13 @@ type options struct {
 	webhookAddress string
 	probeAddress   string
 	metricsAddress string
+	metricsSecure  bool
+	metricsCertDir string
+	certDir        string
+	trustedProxies prefixes
 	dataDir        string
 	queueBytes     int64
+	window         time.Duration
 	shutdownDelay  time.Duration
 	settings       controllers.Settings
 	history        controllers.HistoryLimits
@@ -37,10 +43,15 @@ func parseOptions(args []string) (*options, error) {
 	var shortURLNamespaces string
 	flags := flag.NewFlagSet("hookstorm", flag.ContinueOnError)
 	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9101", "where senders post")
+	flags.StringVar(&o.certDir, "webhook-tls-cert-dir", "", "a directory with tls.crt and tls.key, read again when they change; empty: webhooks are served without TLS, for an Ingress to add it")
+	flags.Var(&o.trustedProxies, "trusted-proxies", "comma-separated networks of proxies whose X-Forwarded-For says who sent a request; none: the sender is who connects")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "where metrics are served; 0: nowhere")
+	flags.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to accounts that may get /metrics; false: to anyone")
+	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "a directory with tls.crt and tls.key for metrics; empty: a certificate is made up")
 	flags.StringVar(&o.dataDir, "data-dir", "/data", "where deliveries are kept until they are processed; one process each")
 	flags.Int64Var(&o.queueBytes, "queue-max-bytes", 0, "how much the queue holds before requests are refused; 0: the default, within the free disk")
+	flags.DurationVar(&o.window, "deduplicate-window", queue.DefaultDeduplicateWindow, "how long a webhook with spec.deduplicate remembers what it took")
 	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long requests are still taken after SIGTERM, while load balancers learn of it")
 	flags.StringVar(&o.settings.SystemNamespace, "system-namespace", "hookstorm-system", "the namespace that HookStorm runs in")
 	flags.StringVar(&o.settings.ExternalURL, "external-url", "", "where senders reach the server, such as https://hooks.example.org; shown in statuses")
@@ -73,6 +84,9 @@ func (o *options) validate() error {
 	}
 	if o.settings.SystemNamespace == "" {
 		errs = append(errs, errors.New("--system-namespace: name the namespace that HookStorm runs in"))
+	}
+	if o.window <= 0 {
+		errs = append(errs, errors.New("--deduplicate-window: write a positive duration such as 10m"))
 	}
 	if o.queueBytes < 0 {
 		errs = append(errs, errors.New("--queue-max-bytes: write 0 or a positive number"))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/internal/rule"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 const (
@@ -25,6 +27,12 @@ const (
 	activityTick = time.Second
 	// maxActivity bounds the objects that are waited for; what is beyond is not noted.
 	maxActivity = 20_000
+
+	// maxKeys bounds the keys of one Webhook that are noted between two writes.
+	maxKeys = 64
+
+	// fieldKeys is the field of a Webhook's status that says when its keys were used.
+	fieldKeys = "keys"
 
 	kindRule    = "Rule"
 	kindWebhook = "Webhook"
@@ -53,6 +61,7 @@ type subject struct {
 type seen struct {
 	written time.Time
 	fields  map[string]any
+	keys    map[string]metav1.Time // of a Webhook, by the name that its status has for them
 }
 
 // NewActivity returns an Activity that writes through a client and a recorder.
@@ -69,6 +78,27 @@ func (a *Activity) Delivered(namespace, webhook string, at time.Time) {
 func (a *Activity) Rejected(namespace, webhook, reason string) {
 	a.note(kindWebhook, namespace, webhook, map[string]any{"lastRejection": v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}})
 }
+
+// Admitted notes that a key of a Secret admitted a request to a webhook of its namespace.
+func (a *Activity) Admitted(webhook string, key auth.Key) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one := a.object(kindWebhook, key.Namespace, webhook)
+	if one == nil {
+		return
+	}
+	name := keyName(key)
+	if _, noted := one.keys[name]; !noted && len(one.keys) >= maxKeys {
+		return
+	}
+	if one.keys == nil {
+		one.keys = map[string]metav1.Time{}
+	}
+	one.keys[name] = metav1.NewTime(a.now())
+}
+
+// keyName is how a Webhook's status names a key.
+func keyName(key auth.Key) string { return key.Secret + "/" + key.Name }
 
 // Evaluated notes what a Rule made of a trigger; instance is the name of its record, "" where there is none.
 func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instance string, at time.Time) {
@@ -92,19 +122,25 @@ func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instanc
 func (a *Activity) note(kind, namespace, name string, fields map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := subject{kind: kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
-	one := a.objects[key]
+	one := a.object(kind, namespace, name)
 	if one == nil {
-		if len(a.objects) >= maxActivity {
-			return
-		}
-		one = &seen{}
-		a.objects[key] = one
+		return
 	}
 	if one.fields == nil {
 		one.fields = map[string]any{}
 	}
 	maps.Copy(one.fields, fields)
+}
+
+// object returns what is seen of an object; nil where too many are waited for already.
+func (a *Activity) object(kind, namespace, name string) *seen {
+	key := subject{kind: kind, NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+	one := a.objects[key]
+	if one == nil && len(a.objects) < maxActivity {
+		one = &seen{}
+		a.objects[key] = one
+	}
+	return one
 }
 
 // NeedLeaderElection says that every replica writes what it saw.
@@ -135,6 +171,16 @@ func (a *Activity) write(ctx context.Context) {
 
 // patch writes one status.
 func (a *Activity) patch(ctx context.Context, key subject, fields map[string]any) error {
+	err := a.patchFields(ctx, key, fields)
+	if apierrors.IsInvalid(err) && fields[fieldKeys] != nil {
+		// More keys than a status holds; the rest of it does not wait for them.
+		delete(fields, fieldKeys)
+		err = a.patchFields(ctx, key, fields)
+	}
+	return err
+}
+
+func (a *Activity) patchFields(ctx context.Context, key subject, fields map[string]any) error {
 	document, err := json.Marshal(map[string]any{"status": fields})
 	if err != nil {
 		return err
@@ -154,12 +200,25 @@ func (a *Activity) due() map[subject]map[string]any {
 	for key, one := range a.objects {
 		switch {
 		case now.Sub(one.written) < activityPeriod:
-		case one.fields == nil:
+		case one.fields == nil && one.keys == nil:
 			delete(a.objects, key)
 		default:
-			ready[key] = one.fields
+			ready[key] = one.all()
 			*one = seen{written: now}
 		}
 	}
 	return ready
+}
+
+// all returns everything that is to be written.
+func (s *seen) all() map[string]any {
+	fields := maps.Clone(s.fields)
+	if s.keys == nil {
+		return fields
+	}
+	if fields == nil {
+		fields = map[string]any{}
+	}
+	fields[fieldKeys] = s.keys
+	return fields
 }

@@ -138,7 +138,8 @@ func (x *exchange) locate() *refusal {
 }
 
 func (x *exchange) authenticate() *refusal {
-	x.caller = x.table.keyring.Identify(auth.Take(x.r), x.now())
+	credentials, _ := auth.Take(x.r)
+	x.caller = x.table.keyring.Identify(credentials.Token, x.now())
 	switch x.verdict() {
 	case auth.Admitted:
 		return nil

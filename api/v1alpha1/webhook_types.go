@@ -362,9 +362,9 @@ type WebhookStatus struct {
 
 	// keys say when each key that spec.auth refers to last admitted a request, by Secret and key as "secret/key"; written at
 	// most once a minute. A key that is not there was not used since it came; tokens of HookStorm's own namespace are not
-	// shown elsewhere. At most 64.
+	// shown elsewhere. At most 256.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:MaxProperties=256
 	Keys map[string]metav1.Time `json:"keys,omitempty"`
 }
 

@@ -14,8 +14,8 @@ import (
 const (
 	onceStream = "ONCE"
 	oncePrefix = "once." // then the namespace and the id
-	// defaultDeduplicateWindow is for how long an id is remembered when nothing else is said.
-	defaultDeduplicateWindow = 10 * time.Minute
+	// DefaultDeduplicateWindow is for how long an id is remembered when nothing else is said.
+	DefaultDeduplicateWindow = 10 * time.Minute
 )
 
 // errTaken says that the stream has a message of the subject already.

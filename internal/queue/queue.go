@@ -32,7 +32,7 @@ type Options struct {
 	Dir string
 	// MaxBytes bounds what is stored. Zero means 6 GiB, or less when the disk has less room (see defaultMaxBytes).
 	MaxBytes int64
-	// DeduplicateWindow is how long PublishOnce remembers an id. Zero means ten minutes.
+	// DeduplicateWindow is how long PublishOnce remembers an id. Zero means DefaultDeduplicateWindow.
 	DeduplicateWindow time.Duration
 	// Log receives what cannot be returned to a caller.
 	Log logr.Logger
@@ -97,7 +97,7 @@ func newQueue(o Options, lock *flock.Flock, e *engine) *Queue {
 		closed: make(chan struct{}),
 	}
 	q.retries = newShelf(q, e.retry, 0)
-	q.once = newShelf(q, e.once, cmp.Or(o.DeduplicateWindow, defaultDeduplicateWindow))
+	q.once = newShelf(q, e.once, cmp.Or(o.DeduplicateWindow, DefaultDeduplicateWindow))
 	return q
 }
 

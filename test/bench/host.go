@@ -116,6 +116,7 @@ func (h *host) start(ctx context.Context, dir, url string, processed func(metric
 		"--webhook-bind-address="+addresses[0],
 		"--health-probe-bind-address="+addresses[1],
 		"--metrics-bind-address="+addresses[2],
+		"--metrics-secure=false",
 		"--data-dir="+dir,
 		"--system-namespace="+systemNamespace,
 		"--outbound-allow=127.0.0.1", // where the targets of http actions are

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,30 +15,40 @@ const (
 	apiKeyQuery  = "st2-api-key"
 )
 
-// Take returns the credential of a request and removes everything that is or may hold one, and the whole query, so that
-// nothing after it can log, store or forward a secret. StackStorm's order holds, with Authorization: Bearer after the two
-// headers; the first that is not empty decides, be it good or bad.
-func Take(r *http.Request) string {
-	credential := find(r)
+// Take returns what a request shows of its sender, and its path and query as they were sent; and removes everything that is
+// or may hold a credential, and the whole query, so that nothing after it can log, store or forward a secret. Signatures
+// stay, for Strip to remove once they are verified.
+//
+// Of several tokens the first that is not empty decides, be it good or bad: StackStorm's order holds, with Authorization:
+// Bearer after the two headers.
+func Take(r *http.Request) (Credentials, string) {
+	authorization := joined(r.Header["Authorization"])
+	c := Credentials{Bearer: bearer(authorization)}
+	c.Username, c.Password, c.Basic = basic(authorization)
+	c.Token = token(r, c.Bearer)
+	if r.TLS != nil {
+		c.Certificates = r.TLS.PeerCertificates
+	}
 	for _, name := range [...]string{tokenHeader, apiKeyHeader, "Authorization", "Proxy-Authorization", "Cookie"} {
 		delete(r.Header, name)
 	}
+	target := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" {
+		target += "?" + r.URL.RawQuery
+	}
 	r.URL.RawQuery, r.URL.ForceQuery = "", false
 	r.RequestURI, _, _ = strings.Cut(r.RequestURI, "?")
-	return credential
+	return c, target
 }
 
-func find(r *http.Request) string {
+func token(r *http.Request, bearer string) string {
 	for _, name := range [...]string{tokenHeader, apiKeyHeader} {
 		if value := joined(r.Header[name]); value != "" {
 			return value
 		}
 	}
-	if value := bearer(joined(r.Header["Authorization"])); value != "" {
-		return value
-	}
-	if r.URL.RawQuery == "" {
-		return ""
+	if bearer != "" || r.URL.RawQuery == "" {
+		return bearer
 	}
 	// An error means that some pairs could not be read; the others are there.
 	query, _ := url.ParseQuery(r.URL.RawQuery)
@@ -45,6 +56,22 @@ func find(r *http.Request) string {
 		return value
 	}
 	return query.Get(apiKeyQuery)
+}
+
+// basic returns the username and password of an Authorization header (RFC 7617).
+func basic(authorization string) (username, password string, found bool) {
+	scheme, encoded, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", "", false
+	}
+	if username, password, found = strings.Cut(string(decoded), ":"); !found {
+		return "", "", false
+	}
+	return username, password, true
 }
 
 // joined is a header's value as WSGI has it. A credential that was sent twice is none that is valid, which keeps a proxy

@@ -1,9 +1,13 @@
 package auth
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestTheFirstCredentialThatIsNotEmptyDecides(t *testing.T) {
@@ -31,11 +35,40 @@ func TestTheFirstCredentialThatIsNotEmptyDecides(t *testing.T) {
 				r.Header.Add(name, value)
 			}
 		}
-		if got := Take(r); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		got, target := Take(r)
+		if got.Token != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got.Token, c.want)
+		}
+		if want := "/v1/webhooks/git" + c.query; target != want {
+			t.Errorf("%s: the target is %q, want %q", c.name, target, want)
 		}
 		if len(r.Header) != 0 || r.URL.String() != "/v1/webhooks/git" || r.RequestURI != "/v1/webhooks/git" {
 			t.Errorf("%s: left in the request: %v %s %s", c.name, r.Header, r.URL, r.RequestURI)
+		}
+	}
+}
+
+func TestOtherCredentialsAreTakenBesideTheToken(t *testing.T) {
+	certificate := &x509.Certificate{}
+	for _, c := range []struct {
+		name, authorization string
+		want                Credentials
+	}{
+		{"none", "", Credentials{}},
+		{"a bearer token is a token", "Bearer b", Credentials{Token: "b", Bearer: "b"}},
+		{"a password", "Basic dTpwOnE=", Credentials{Username: "u", Password: "p:q", Basic: true}},
+		{"its scheme in any case", "bASIC dTpw", Credentials{Username: "u", Password: "p", Basic: true}},
+		{"no password", "Basic dTo=", Credentials{Username: "u", Basic: true}},
+		{"no colon", "Basic dQ==", Credentials{}},
+		{"no base64", "Basic ?", Credentials{}},
+	} {
+		r := httptest.NewRequest("POST", "/v1/webhooks/git", nil)
+		r.Header.Set("Authorization", c.authorization)
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}
+		c.want.Certificates = r.TLS.PeerCertificates
+		got, _ := Take(r)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
 }

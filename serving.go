@@ -1,0 +1,52 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+)
+
+// The files of a certificate's directory, as a Secret of type kubernetes.io/tls is mounted.
+const (
+	certificateFile = "tls.crt"
+	keyFile         = "tls.key"
+)
+
+// newTLS returns how webhooks are served with the certificate in a directory, which is read again when its files change; nil
+// where there is none. A client's certificate is asked for and not verified: that is for the webhook that it is shown to.
+func newTLS(mgr ctrl.Manager, o *options) (*tls.Config, error) {
+	if o.certDir == "" {
+		return nil, nil
+	}
+	watcher, err := certwatcher.New(filepath.Join(o.certDir, certificateFile), filepath.Join(o.certDir, keyFile))
+	if err != nil {
+		return nil, fmt.Errorf("--webhook-tls-cert-dir: reading %s and %s: %w", certificateFile, keyFile, err)
+	}
+	if err := mgr.Add(watcher); err != nil {
+		return nil, fmt.Errorf("watching the certificate: %w", err)
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: watcher.GetCertificate,
+		ClientAuth:     tls.RequestClientCert,
+	}, nil
+}
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// metricsOptions say how metrics are served: unless --metrics-secure is off, over TLS and to whoever may get /metrics.
+func metricsOptions(o *options) metricsserver.Options {
+	served := metricsserver.Options{BindAddress: o.metricsAddress, CertDir: o.metricsCertDir}
+	if o.metricsSecure {
+		served.SecureServing = true
+		served.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return served
+}
