@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// CustomScheme is a scheme that the owner of a webhook describes, for a sender that has no row in the table.
+type CustomScheme struct {
+	// Header holds the signature.
+	Header string
+	// Algorithm makes it; "" is HMACSHA256.
+	Algorithm Algorithm
+	// Encoding is how it is written; "" is Hex.
+	Encoding Encoding
+	// Prefix comes before it, such as "sha256=".
+	Prefix string
+	// Signed is what is signed: a text with {body} and, if they are signed too, {id} and {timestamp}; "" is {body}.
+	Signed string
+	// IDHeader holds {id}; TimestampHeader holds {timestamp}, in seconds since 1970. Each is set if Signed has its part.
+	IDHeader, TimestampHeader string
+}
+
+// reservedHeaders mean something to HTTP or to this server, which would not see them, or see something else in them.
+var reservedHeaders = [...]string{
+	"Accept", "Authorization", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Forwarded",
+	"Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", apiKeyHeader, "Te", "Trailer", "Transfer-Encoding",
+	"Upgrade", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", tokenHeader,
+}
+
+// headerName returns the canonical form of a header's name, or what is wrong with it.
+func headerName(name string) (string, error) {
+	canonical := http.CanonicalHeaderKey(name)
+	switch {
+	case name == "":
+		return "", errors.New("is missing; name the header")
+	case !httpguts.ValidHeaderFieldName(name):
+		return "", fmt.Errorf("%q is no name of a header; use letters, digits and dashes", name)
+	case slices.Contains(reservedHeaders[:], canonical):
+		return "", fmt.Errorf("%s has another meaning; name the sender's own header", canonical)
+	}
+	return canonical, nil
+}
+
+// adaptCustom makes the row that a custom scheme describes.
+func adaptCustom(row *scheme, o *SignatureOptions) error {
+	if o.Custom == nil {
+		return errors.New("custom: is missing; describe the scheme, or choose another")
+	}
+	c := *o.Custom
+	c.Algorithm = withDefault(c.Algorithm, HMACSHA256)
+	c.Encoding = withDefault(c.Encoding, Hex)
+	c.Signed = withDefault(c.Signed, "{"+bodyPart+"}")
+	switch {
+	case c.Algorithm.newHash() == nil:
+		return fmt.Errorf("custom.algorithm: %q is none of %s, %s and %s", c.Algorithm, HMACSHA256, HMACSHA512, HMACSHA1)
+	case c.Encoding != Hex && c.Encoding != Base64:
+		return fmt.Errorf("custom.encoding: %q is neither %s nor %s", c.Encoding, Hex, Base64)
+	}
+	message, err := parseTemplate(c.Signed)
+	if err != nil {
+		return fmt.Errorf("custom.signed: %w", err)
+	}
+	at, err := c.place(message)
+	if err != nil {
+		return err
+	}
+	row.places, row.prefix, row.signed = []place{at}, c.Prefix, c.Signed
+	row.algorithm, row.encoding = c.Algorithm, c.Encoding
+	if at.timestamp != "" {
+		row.tolerance = defaultTolerance
+	}
+	return nil
+}
+
+// place returns the scheme's headers. Each is there if and only if it is signed: what is not is the sender's to choose, or
+// anybody's.
+func (c *CustomScheme) place(message template) (place, error) {
+	var at place
+	for _, h := range [...]struct {
+		field, name, part string
+		header            *string
+	}{
+		{"custom.header", c.Header, "", &at.signature},
+		{"custom.timestampHeader", c.TimestampHeader, timestampPart, &at.timestamp},
+		{"custom.idHeader", c.IDHeader, idPart, &at.id},
+	} {
+		signed := h.part == "" || message.uses(h.part)
+		switch {
+		case !signed && h.name == "":
+			continue
+		case !signed:
+			return place{}, fmt.Errorf("%s: custom.signed has no {%s}, so that anybody could change it; add it there, or remove this",
+				h.field, h.part)
+		}
+		name, err := headerName(h.name)
+		if err != nil {
+			return place{}, fmt.Errorf("%s: %w", h.field, err)
+		}
+		if name == at.signature || name == at.timestamp {
+			return place{}, fmt.Errorf("%s: %s is named twice; each header has one use", h.field, name)
+		}
+		*h.header = name
+	}
+	return at, nil
+}
+
+func withDefault[T ~string](value, byDefault T) T {
+	if value == "" {
+		return byDefault
+	}
+	return value
+}

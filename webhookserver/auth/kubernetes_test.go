@@ -1,0 +1,73 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// reviewer is a Reviewer with the behaviour of a test.
+type reviewer func(token, audience, namespace, webhook string) (bool, error)
+
+func (r reviewer) MayPost(_ context.Context, token, audience, namespace, webhook string) (bool, error) {
+	return r(token, audience, namespace, webhook)
+}
+
+func TestWhomTheClusterAdmits(t *testing.T) {
+	signed := newIssuer(t).sign(t, nil)
+	answers := func(may bool, err error) reviewer {
+		return func(string, string, string, string) (bool, error) { return may, err }
+	}
+	for _, c := range []struct {
+		name   string
+		bearer string
+		answer reviewer
+		want   Verdict
+	}{
+		{"who may", signed, answers(true, nil), Admitted},
+		{"who may not", signed, answers(false, nil), Refused},
+		{"anybody while the cluster does not answer", signed, answers(false, errors.New("timeout")), Unavailable},
+		{"no token then", "", answers(false, errors.New("timeout")), Refused},
+		{"what is no signed token", "opaque", answers(true, nil), Refused},
+		{"a token signed with what both know", signWith(t, jose.HS256, []byte(strings.Repeat("k", 32)), "", []byte("{}"), nil), answers(true, nil), Refused},
+		{"a token that is too long", signed + strings.Repeat("A", maxToken), answers(true, nil), Refused},
+	} {
+		k, err := NewKubernetes(c.answer, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Request{Credentials: Credentials{Bearer: c.bearer}, Namespace: "team", Webhook: "git", Now: now}
+		if got := k.Admit(t.Context(), r); got != (Result{Verdict: c.want}) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestWhatTheClusterIsAsked(t *testing.T) {
+	signed := newIssuer(t).sign(t, nil)
+	var asked []string
+	ask := reviewer(func(token, audience, namespace, webhook string) (bool, error) {
+		if token != signed {
+			t.Error("it is asked about another token")
+		}
+		asked = append(asked, audience+" "+namespace+"/"+webhook)
+		return true, nil
+	})
+	for _, audience := range []string{"", "hooks"} {
+		k, err := NewKubernetes(ask, audience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, webhook := range []string{"git", ""} {
+			k.Admit(t.Context(), &Request{Credentials: Credentials{Bearer: signed}, Namespace: "team", Webhook: webhook})
+		}
+		k.Admit(t.Context(), &Request{Credentials: Credentials{Bearer: "opaque"}, Namespace: "team", Webhook: "git"})
+	}
+	const want = "hookstorm team/git, hookstorm team/, hooks team/git, hooks team/"
+	if got := strings.Join(asked, ", "); got != want {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
