@@ -62,7 +62,7 @@ func operatorOutcome(t *testing.T, name, condition string, pattern, payload json
 		return fails, err
 	}
 	env := environment{ctx: context.Background(), scope: &expression.Scope{Payload: expression.NewPayload([]byte(`{}`))}, now: now}
-	return outcome(compiled(&env, value(atOffset(t, payload, now))))
+	return outcome(compiled(&env, parsed(t, atOffset(t, payload, now))))
 }
 
 func outcome(held bool, err error) (string, error) {

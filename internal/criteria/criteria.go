@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/hookstorm/hookstorm/internal/expression"
 )
@@ -68,8 +67,12 @@ func (s *Set) Evaluate(ctx context.Context, scope *expression.Scope, now time.Ti
 	if s.Empty() {
 		return Result{Matched: true, Reason: ReasonNoCriteria}, nil
 	}
-	payload := source{name: sourceTrigger, text: textOf(scope.Payload)}
-	if !payload.text.truthy() {
+	trigger, err := scope.Payload.Value()
+	if err != nil {
+		return Result{}, err
+	}
+	payload := source{name: sourceTrigger, value: value{trigger}}
+	if !payload.value.truthy() {
 		return Result{Reason: ReasonEmptyPayload, Message: "the payload is empty, and criteria never match an empty payload"}, nil
 	}
 	env := environment{ctx: ctx, scope: scope, now: now}
@@ -82,21 +85,11 @@ func (s *Set) Evaluate(ctx context.Context, scope *expression.Scope, now time.Ti
 		if !found.held {
 			return Result{
 				Reason:  ReasonNotMet,
-				Message: fmt.Sprintf("%s: %s: saw %s", showKey(c.key), found.wanted, show(found.saw)),
+				Message: fmt.Sprintf("%s: %s: saw %s", showKey(c.key), found.wanted, show(found.saw.JSON())),
 			}, nil
 		}
 	}
 	return Result{Matched: true, Reason: ReasonMatched}, nil
-}
-
-// textOf returns the text of a payload. It is not copied: a payload's text never changes, and copying it for each rule would
-// cost more than most criteria do.
-func textOf(payload *expression.Payload) value {
-	if payload == nil {
-		return ""
-	}
-	text := payload.Text()
-	return value(strings.Trim(unsafe.String(unsafe.SliceData(text), len(text)), jsonBlanks))
 }
 
 // environment is what one evaluation sees besides the value that it tests. It lives only as long as the evaluation, which is

@@ -111,9 +111,9 @@ func TestKeysFindWhatTheyFindInStackStorm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := path.find(source{name: sourceTrigger, text: push})
-			if err != nil || string(got) != test.want {
-				t.Errorf("found %s, %v, want %s", got, err, test.want)
+			got, err := path.find(sourceOf(t, push))
+			if err != nil || got.JSON() != test.want {
+				t.Errorf("found %s, %v, want %s", got.JSON(), err, test.want)
 			}
 		})
 	}
@@ -197,6 +197,14 @@ func TestWhatIsWrongIsSaidWhenItIsCompiled(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestAPayloadThatIsNoJSONIsAnError(t *testing.T) {
+	set := compile(t, "trigger.a", Criterion{Type: "exists"})
+	_, err := set.Evaluate(t.Context(), scopeOf(`{"a": 1`), now)
+	if want := "reading the payload: decoding JSON: the text ends after a member"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %q", err, want)
 	}
 }
 
@@ -384,6 +392,21 @@ func compile(t testing.TB, key string, definition Criterion) *Set {
 
 func scopeOf(payload string) *expression.Scope {
 	return &expression.Scope{Payload: expression.NewPayload([]byte(payload))}
+}
+
+// sourceOf returns what keys look into: a payload.
+func sourceOf(t testing.TB, payload string) source {
+	t.Helper()
+	return source{name: sourceTrigger, value: parsed(t, payload)}
+}
+
+func parsed(t testing.TB, text string) value {
+	t.Helper()
+	parsed, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
 }
 
 func met() Result { return Result{Matched: true, Reason: ReasonMatched} }

@@ -41,7 +41,7 @@ func (c *criterion) setPattern(document []byte) error {
 	}
 	c.wanted = c.name
 	if !c.operator.patternless {
-		c.wanted += " " + show(value(strings.Trim(string(document), jsonBlanks)))
+		c.wanted += " " + show(strings.Trim(string(document), jsonBlanks))
 	}
 	if pattern == nil && !c.operator.patternless {
 		return fmt.Errorf("pattern: required and not null for operator %s", c.name)

@@ -22,9 +22,9 @@ func FuzzKey(f *testing.F) {
 		if err != nil {
 			return
 		}
-		found, err := path.find(source{name: sourceTrigger, text: push})
-		if err == nil && found != "" && !json.Valid([]byte(found)) {
-			t.Errorf("found %q, which is no JSON", found)
+		found, err := path.find(sourceOf(t, push))
+		if err == nil && found.Exists() && !json.Valid([]byte(found.JSON())) {
+			t.Errorf("found %q, which is no JSON", found.JSON())
 		}
 	})
 }
@@ -51,10 +51,9 @@ func FuzzEvaluate(f *testing.F) {
 			t.Fatal(err)
 		}
 		want, wantFound, wantErr := path.findDecoded(whole)
-		text := textOf(scope.Payload)
-		got, err := path.find(source{name: sourceTrigger, text: text})
-		if (err != nil) != wantErr || (got != "") != wantFound {
-			t.Fatalf("%q in %q: found %q, %v, want %v, %v", key, payload, got, err, want, wantErr)
+		got, err := path.find(sourceOf(t, payload))
+		if (err != nil) != wantErr || got.Exists() != wantFound {
+			t.Fatalf("%q in %q: found %q, %v, want %v, %v", key, payload, got.JSON(), err, want, wantErr)
 		}
 		found, err := got.decode()
 		if err != nil || !cmp.Equal(found, want) {

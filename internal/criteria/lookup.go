@@ -2,8 +2,8 @@ package criteria
 
 // source is what keys look into: a payload, and the name under which they find it.
 type source struct {
-	name string
-	text value
+	name  string
+	value value
 }
 
 // The names of sources.
@@ -19,17 +19,17 @@ func (p path) find(in source) (value, error) {
 		return p.first(in)
 	}
 	if p.root != in.name {
-		return "", nil
+		return value{}, nil
 	}
-	found := in.text
+	found := in.value
 	for _, s := range p.steps {
 		if !s.indexed {
-			found = found.member(s.name)
+			found = value{found.Member(s.name)}
 			continue
 		}
 		var err error
 		if found, err = found.element(s.index); err != nil {
-			return "", err
+			return value{}, err
 		}
 	}
 	return found, nil
@@ -38,13 +38,13 @@ func (p path) find(in source) (value, error) {
 // first returns the first value that the path's query finds. All are looked for, because all may fail.
 func (p path) first(in source) (value, error) {
 	left := budget(maxWork)
-	text := in.text
-	if text == "" {
-		text = "null"
+	whole, err := parse(`{"` + in.name + `":` + in.value.JSON() + `}`)
+	if err != nil {
+		return value{}, err
 	}
-	found, err := p.query.find(&node{value: `{"` + value(in.name) + `":` + text + `}`}, &left)
+	found, err := p.query.find(&node{value: whole}, &left)
 	if err != nil || len(found) == 0 {
-		return "", err
+		return value{}, err
 	}
 	return found[0].value, nil
 }

@@ -12,15 +12,15 @@ import (
 // maxShown bounds the text of a value in a message, in bytes.
 const maxShown = 120
 
-// show renders a value for a message: as JSON on one line, cut to maxShown. What could make the message read as something
+// show renders the JSON text of a value for a message: on one line, cut to maxShown. What could make the message read as something
 // else, such as control characters and marks that turn the direction of writing, is escaped.
-func show(v value) string {
-	if v == "" {
+func show(text string) string {
+	if text == "" {
 		return "nothing"
 	}
 	var shown strings.Builder
 	inString, escaped := false, false
-	for _, r := range string(v) {
+	for _, r := range text {
 		if !inString && strings.ContainsRune(jsonBlanks, r) {
 			continue
 		}
@@ -72,5 +72,5 @@ func showDecoded(decoded any) string {
 	if err != nil {
 		return kindOf(decoded).String()
 	}
-	return show(value(text))
+	return show(string(text))
 }

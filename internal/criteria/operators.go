@@ -150,7 +150,7 @@ func exists(operand) (test, error) {
 func equals(o operand) (test, error) {
 	if pattern, is := o.pattern.(string); is {
 		return func(_ *environment, v value) (bool, error) {
-			text, isString := v.text()
+			text, isString := v.Text()
 			return isString && text == pattern, nil
 		}, nil
 	}
@@ -186,16 +186,17 @@ func contains(o operand) (test, error) {
 	return func(env *environment, v value) (held bool, err error) {
 		switch v.kind() {
 		case kindString:
-			text, _ := v.text()
+			text, _ := v.Text()
 			return inText(text, o.pattern)
 		case kindList:
-			v.each(func(element value) bool {
-				held, err = isElement(env, element)
-				return !held && err == nil
-			})
+			for element := range v.Elements() {
+				if held, err = isElement(env, value{element}); held || err != nil {
+					break
+				}
+			}
 			return held, err
 		case kindObject:
-			return inObject(o.pattern, func(name string) bool { return v.member(name) != "" })
+			return inObject(o.pattern, func(name string) bool { return v.Member(name).Exists() })
 		default:
 			return false, fmt.Errorf("the value is %s, which contains nothing", v.kind())
 		}

@@ -28,7 +28,11 @@ func TestTextsMatchAsPythonRecorded(t *testing.T) {
 			}
 			continue
 		}
-		got, err := matches(nil, quote(c[2].(string)))
+		text, err := quote(c[2].(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := matches(nil, text)
 		if err != nil || got != c[3].(bool) {
 			t.Errorf("%s %q on %q: got %v, %v, want %v", name, pattern, c[2], got, err, c[3])
 		}
@@ -45,30 +49,30 @@ func TestKeysFindAsPythonRecorded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, found := findRecorded(key, value(records.Documents[document]))
+		got, found := findRecorded(key, sourceOf(t, string(records.Documents[document])))
 		if got != want {
 			t.Errorf("%q in document %d: %s %s, want %s", key, document, got, found, want)
 		}
-		if wanted := string(c[3]); want == "ok" && !cmp.Equal(decoded(t, string(found)), decoded(t, wanted)) {
+		if wanted := string(c[3]); want == "ok" && !cmp.Equal(decoded(t, found), decoded(t, wanted)) {
 			t.Errorf("%q in document %d: found %s, want %s", key, document, found, wanted)
 		}
 	}
 }
 
-// findRecorded looks a key up and returns the outcome in the records' words.
-func findRecorded(key string, document value) (outcome string, found value) {
+// findRecorded looks a key up and returns the outcome in the records' words, and the JSON text of what was found.
+func findRecorded(key string, in source) (outcome, found string) {
 	path, err := parseKey(key)
 	if err != nil {
 		return "unparsable", ""
 	}
-	found, err = path.find(source{name: sourceTrigger, text: document})
+	value, err := path.find(in)
 	switch {
 	case err != nil:
 		return "error", ""
-	case found == "":
+	case !value.Exists():
 		return "none", ""
 	default:
-		return "ok", found
+		return "ok", value.JSON()
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/hookstorm/hookstorm/internal/expression"
 )
 
 // node is a value on the way of a query, with what it is a part of.
@@ -13,7 +15,7 @@ type node struct {
 }
 
 // part returns a part of the node.
-func (n *node) part(part value) *node { return &node{value: part, parent: n} }
+func (n *node) part(part expression.Value) *node { return &node{value: value{part}, parent: n} }
 
 // query is a key that may find more than one value: jsonpath-rw's language as a tree.
 type query interface {
@@ -56,13 +58,13 @@ func (f fields) find(from *node, left *budget) ([]*node, error) {
 	}
 	var found []*node
 	if f.any() {
-		for _, m := range from.value.members() {
-			found = append(found, from.part(m.value))
+		for _, member := range from.value.Members() {
+			found = append(found, from.part(member))
 		}
 		return found, nil
 	}
 	for _, name := range f {
-		if part := from.value.member(name); part != "" {
+		if part := from.value.Member(name); part.Exists() {
 			found = append(found, from.part(part))
 		}
 	}
@@ -74,10 +76,10 @@ func (i index) find(from *node, left *budget) ([]*node, error) {
 		return nil, err
 	}
 	element, err := from.value.element(int(i))
-	if err != nil || element == "" {
+	if err != nil || !element.Exists() {
 		return nil, err
 	}
-	return []*node{from.part(element)}, nil
+	return []*node{from.part(element.Value)}, nil
 }
 
 func (s slice) find(from *node, left *budget) ([]*node, error) {
@@ -89,19 +91,22 @@ func (s slice) find(from *node, left *budget) ([]*node, error) {
 	case kindNothing:
 		return nil, fmt.Errorf("the key takes a slice of what is %s", from.value.kind())
 	case kindNumber:
-		if n, err := parseNumber(string(from.value)); err != nil || n.kind == float {
+		if n, err := parseNumber(from.value.JSON()); err != nil || n.kind == float {
 			return nil, errors.New("the key takes a slice of a number with a fraction")
 		}
 		fallthrough
 	default:
 		// What is no list counts as a list of one.
-		from = &node{value: "[" + from.value + "]", parent: from.parent}
+		list, err := parse("[" + from.value.JSON() + "]")
+		if err != nil {
+			return nil, err
+		}
+		from = &node{value: list, parent: from.parent}
 	}
 	var elements []*node
-	from.value.each(func(element value) bool {
+	for element := range from.value.Elements() {
 		elements = append(elements, from.part(element))
-		return true
-	})
+	}
 	start, end := bound(s.start, 0, len(elements)), bound(s.end, len(elements), len(elements))
 	return elements[min(start, end):end], nil
 }
@@ -158,25 +163,17 @@ func (d descendants) below(top *node, found []*node, left *budget) ([]*node, err
 		return nil, err
 	}
 	found = append(found, here...)
-	for _, part := range top.value.parts() {
-		if found, err = d.below(top.part(part), found, left); err != nil {
+	for element := range top.value.Elements() {
+		if found, err = d.below(top.part(element), found, left); err != nil {
+			return nil, err
+		}
+	}
+	for _, member := range top.value.Members() {
+		if found, err = d.below(top.part(member), found, left); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
-}
-
-// parts returns the elements of a list or the values of an object's members.
-func (v value) parts() []value {
-	var parts []value
-	v.each(func(element value) bool {
-		parts = append(parts, element)
-		return true
-	})
-	for _, m := range v.members() {
-		parts = append(parts, m.value)
-	}
-	return parts
 }
 
 func (u union) find(from *node, left *budget) ([]*node, error) {
@@ -231,7 +228,7 @@ const nodeWork = 256
 
 // spend takes the cost of looking at a node.
 func (b *budget) spend(on *node) error {
-	*b -= budget(nodeWork + len(on.value))
+	*b -= budget(nodeWork + len(on.value.JSON()))
 	if *b < 0 {
 		return errors.New("the key looks at too much of this payload; write a path without .. and *")
 	}

@@ -112,7 +112,7 @@ func (q quantity) met(env *environment, item value, criteria []criterion) (bool,
 		return false, err
 	}
 	for i := range criteria {
-		found, err := criteria[i].evaluate(inner, source{name: sourceItem, text: item})
+		found, err := criteria[i].evaluate(inner, source{name: sourceItem, value: item})
 		if held := err == nil && found.held; held != q.everyCriterion {
 			return held, nil
 		}
@@ -120,7 +120,7 @@ func (q quantity) met(env *environment, item value, criteria []criterion) (bool,
 	return q.everyCriterion, nil
 }
 
-// forItem returns the environment in which the criteria of an item are evaluated. The item is decoded only for templates.
+// forItem returns the environment in which the criteria of an item are evaluated. Only templates need one of their own.
 func forItem(env *environment, item value, criteria []criterion) (*environment, error) {
 	if err := env.ctx.Err(); err != nil {
 		return nil, fmt.Errorf("searching: %w", err)
@@ -128,12 +128,8 @@ func forItem(env *environment, item value, criteria []criterion) (*environment, 
 	if !slices.ContainsFunc(criteria, func(c criterion) bool { return c.template != nil }) {
 		return env, nil
 	}
-	decoded, err := item.decode()
-	if err != nil {
-		return nil, err
-	}
 	scope := *env.scope
-	scope.Item = decoded
+	scope.Item = item.Value
 	return &environment{ctx: env.ctx, scope: &scope, now: env.now}, nil
 }
 
@@ -147,13 +143,21 @@ func eachItem(v value, every bool, met func(item value) (bool, error)) (held boo
 	}
 	switch v.kind() {
 	case kindList:
-		v.each(visit)
+		for element := range v.Elements() {
+			if !visit(value{element}) {
+				break
+			}
+		}
 	case kindObject:
 		visit(v)
 	case kindString:
-		text, _ := v.text()
+		text, _ := v.Text()
 		for _, r := range text {
-			if !visit(quote(string(r))) {
+			character, failed := quote(string(r))
+			if failed != nil {
+				return false, failed
+			}
+			if !visit(character) {
 				break
 			}
 		}

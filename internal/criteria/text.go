@@ -31,7 +31,7 @@ func errNotText(pattern any) error {
 
 // textValue returns the string that a value is, or an error.
 func textValue(v value) (string, error) {
-	text, is := v.text()
+	text, is := v.Text()
 	if !is {
 		return "", fmt.Errorf("the operator needs a string, and the value is %s", v.kind())
 	}

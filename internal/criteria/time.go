@@ -53,12 +53,12 @@ var decimal = regexp.MustCompile(`(?i)^[-+]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\
 
 // timeValue returns the time that a value is. As in StackStorm, a number is read as its digits: 20240131 is a day.
 func timeValue(v value, now time.Time) (time.Time, error) {
-	text, is := v.text()
+	text, is := v.Text()
 	if !is {
 		if v.kind() != kindNumber {
 			return time.Time{}, fmt.Errorf("the operator needs a time, and the value is %s", v.kind())
 		}
-		text = string(v)
+		text = v.JSON()
 	}
 	at, err := parseTime(text, now)
 	if err != nil {

@@ -95,6 +95,14 @@ func quotedToken(text string) (token, int, error) {
 	return token{}, 0, errors.New("the closing quote is missing")
 }
 
+// valid replaces every byte that is not UTF-8, as encoding/json does when it decodes.
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return string([]rune(text))
+}
+
 // maxIndex stands for every larger index: no payload has that many elements.
 const maxIndex = 1 << 30
 

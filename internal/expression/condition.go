@@ -15,8 +15,13 @@ type Condition struct {
 
 // CompileCondition compiles a CEL expression. Its result must be a bool, or of a type that is known only when it is
 // evaluated.
-func CompileCondition(text string) (*Condition, error) {
-	p, result, err := compile(text, RuleVariables)
+func CompileCondition(text string) (*Condition, error) { return compileCondition(text, RuleVariables) }
+
+// CompileClaims compiles a condition on the claims of a token, the variable claims, which are the Payload of its Scope.
+func CompileClaims(text string) (*Condition, error) { return compileCondition(text, claimVariables) }
+
+func compileCondition(text string, variables Variables) (*Condition, error) {
+	p, result, err := compile(text, variables)
 	if err != nil {
 		return nil, err
 	}

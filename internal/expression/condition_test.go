@@ -44,6 +44,9 @@ func TestAConditionHoldsOrNot(t *testing.T) {
 		"of two members with one name the last counts": {expression: `trigger.twice == 2`, want: true},
 		"an odd name is quoted":                        {expression: `trigger["odd name"] == "o"`, want: true},
 		"has tests for a field":                        {expression: `has(trigger.n) && !has(trigger.m)`, want: true},
+		"has tests for a field of a field":             {expression: `has(trigger.object.a) && !has(trigger.object.c)`, want: true},
+		"a loop's variable hides one of its name":      {expression: `[{"n": 7}].exists(trigger, trigger.n == 7 && .trigger.n == 5)`, want: true},
+		"a field is selected from a choice":            {expression: `(trigger.t ? trigger.object : trigger).a == 1`, want: true},
 		"a field that is missing can be replaced":      {expression: `trigger.?m.orValue(7) == 7 && trigger.?n.orValue(7) == 5`, want: true},
 		"or takes the first that has a value":          {expression: `trigger.?m.or(trigger.?n).value() == 5`, want: true},
 		"an empty value is none":                       {expression: `!optional.ofNonZeroValue(trigger.empty).hasValue()`, want: true},
@@ -60,6 +63,7 @@ func TestAConditionHoldsOrNot(t *testing.T) {
 		"an error does not count where it need not":    {expression: `trigger.m == 1 || trigger.n == 5`, want: true},
 
 		"a missing field is an error":            {expression: `trigger.m == 1`, err: `trigger.m: no such key: m`},
+		"a field of a missing field is an error": {expression: `trigger.object.c.d == 1`, err: `trigger.object.c.d: no such key: c`},
 		"a field of a number is an error":        {expression: `trigger.n.m == 1`, err: `trigger.n.m: no such key: m`},
 		"an index out of range is an error":      {expression: `trigger.list[7] == 1`, err: `index out of bounds: 7`},
 		"types that do not fit are an error":     {expression: `trigger.s + 1 == 2`, err: `trigger.s + 1: no such overload`},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
@@ -23,21 +24,18 @@ type document struct {
 	kept sync.Map
 }
 
-// newDocument indexes a JSON text; an empty text is null.
+// newDocument indexes a JSON text, which must never change; an empty text is null.
 func newDocument(text []byte) (*document, error) {
 	if len(text) == 0 {
 		text = []byte("null")
 	}
-	d := &document{text: string(text)}
-	var err error
-	if d.places, err = index(text); err != nil {
+	places, err := index(text)
+	if err != nil {
 		return nil, fmt.Errorf("decoding JSON: %w", err)
 	}
-	return d, nil
+	// The text is not copied: that would cost a tenth of what it takes to index it, and as much memory again.
+	return &document{text: unsafe.String(unsafe.SliceData(text), len(text)), places: places}, nil
 }
-
-// root returns the value of the whole text.
-func (d *document) root() ref.Val { return d.value(0) }
 
 // value returns the value at a place as CEL sees it.
 func (d *document) value(at uint32) ref.Val {
@@ -84,9 +82,9 @@ func (d *document) string(at uint32) string {
 		return d.text[p.start:p.end]
 	}
 	if p.end-p.start < longString {
-		return decodeString(d.text[p.start-1 : p.end+1])
+		return decodeString(source{d, at}.raw())
 	}
-	return keep(d, at, func() string { return decodeString(d.text[p.start-1 : p.end+1]) })
+	return keep(d, at, func() string { return decodeString(source{d, at}.raw()) })
 }
 
 // decodeString decodes a string, with its quotes, as encoding/json does.
@@ -107,7 +105,7 @@ func keep[T any](d *document, at uint32, create func() T) T {
 	return kept.(T) // a place is always of one kind
 }
 
-// source is where a list or an object was read from.
+// source is where a value was read from.
 type source struct {
 	document *document
 	at       uint32
@@ -116,7 +114,20 @@ type source struct {
 // raw returns the JSON text of the value.
 func (s source) raw() string {
 	p := &s.document.places[s.at]
+	if p.kind == kindPlain || p.kind == kindEscaped {
+		return s.document.text[p.start-1 : p.end+1]
+	}
 	return s.document.text[p.start:p.end]
+}
+
+// elements yields the places of a list's elements.
+func (s source) elements(yield func(uint32) bool) {
+	places := s.document.places
+	for at := s.at + 1; at < places[s.at].next; at = places[at].next {
+		if !yield(at) {
+			return
+		}
+	}
 }
 
 // native decodes the value, for what knows nothing of documents.
@@ -139,11 +150,11 @@ type list struct {
 
 func (d *document) list(at uint32) ref.Val {
 	return keep(d, at, func() list {
-		elements := []ref.Val{}
-		for element := at + 1; element < d.places[at].next; element = d.places[element].next {
+		in, elements := source{d, at}, []ref.Val{}
+		for element := range in.elements {
 			elements = append(elements, d.value(element))
 		}
-		return list{types.NewRefValList(types.DefaultTypeAdapter, elements), source{d, at}}
+		return list{types.NewRefValList(types.DefaultTypeAdapter, elements), in}
 	})
 }
 
@@ -164,28 +175,19 @@ type members struct {
 	values map[string]uint32
 }
 
-func (o object) members() members {
-	return keep(o.document, o.at, func() members {
-		m := members{values: map[string]uint32{}}
-		for name := range o.names {
-			text := o.document.string(name)
-			if _, again := m.values[text]; !again {
-				m.names = append(m.names, text)
-			}
-			m.values[text] = name + 1
-		}
-		return m
-	})
-}
+// members returns the members, which are kept.
+func (o object) members() members { return keep(o.document, o.at, o.collect) }
 
-// names yields the places of the names; behind each is its value.
-func (o object) names(yield func(uint32) bool) {
-	places := o.document.places
+func (o object) collect() members {
+	m, places := members{values: map[string]uint32{}}, o.document.places
 	for name := o.at + 1; name < places[o.at].next; name = places[name+1].next {
-		if !yield(name) {
-			return
+		text := o.document.string(name)
+		if _, again := m.values[text]; !again {
+			m.names = append(m.names, text)
 		}
+		m.values[text] = name + 1
 	}
+	return m
 }
 
 // maxScanned is how many members an object may have so that it is faster to compare the names than to keep a map of them.
@@ -193,13 +195,13 @@ const maxScanned = 64
 
 // find returns the place of a member's value.
 func (o object) find(wanted string) (value uint32, found bool) {
-	d, scanned := o.document, 0
-	for name := range o.names {
+	d, places, scanned := o.document, o.document.places, 0
+	for name := o.at + 1; name < places[o.at].next; name = places[name+1].next {
 		if scanned++; scanned > maxScanned {
 			value, found = o.members().values[wanted]
 			return value, found
 		}
-		p := &d.places[name]
+		p := &places[name]
 		if p.kind == kindPlain && d.text[p.start:p.end] == wanted || p.kind == kindEscaped && d.string(name) == wanted {
 			value, found = name+1, true
 		}

@@ -2,7 +2,9 @@ package expression
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +20,7 @@ func FuzzDocument(f *testing.F) {
 	for _, seed := range []string{
 		`null`, ` true `, `false`, `-0`, `1.5e+10`, `01`, `1.`, `-`, `1e`, `+1`, `.5`, `"\u00e9\ud834\udd1e\ud800"`, `"\x"`, `"\u12"`, "\"\xff\"",
 		"\"a\tb\"", `"12345678\"9"`, `"1234567`, `[]`, `[1,]`, `[1 2]`, `{"a":1,"a":{"b":[]}}`, `{"a"}`, `{"a":1,}`, `{a:1}`, `{} x`, `nul`, "", `"é12345678"`,
-		strings.Repeat("[", 200) + strings.Repeat("]", 200),
+		strings.Repeat("[", 200) + strings.Repeat("]", 200), manyMembers(maxScanned + 1), `{"":1,"\u0061":2,"a":3,"\ud800":4,"\ufffd":5}`,
 	} {
 		f.Add(seed)
 	}
@@ -44,8 +46,11 @@ func FuzzDocument(f *testing.F) {
 			t.Fatal(err)
 		}
 		// No cmp.Diff: what it takes doubles with each level of depth.
-		if got := read(t, d.root(), want); !reflect.DeepEqual(got, want) {
+		if got := read(t, d.value(0), want); !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
+		}
+		if got := decoded(t, Value{source{d, 0}}); !reflect.DeepEqual(got, want) {
+			t.Errorf("as a Value: got  %v\nwant %v", got, want)
 		}
 	})
 }
@@ -86,6 +91,68 @@ func read(t *testing.T, value ref.Val, example any) any {
 			t.Errorf("got the number %v, want %v", v, example)
 		}
 		return example
+	}
+}
+
+// decoded makes a decoded value of a Value by looking at each part of it.
+func decoded(t *testing.T, v Value) any {
+	t.Helper()
+	switch text := v.JSON(); text[0] {
+	case '{':
+		members := map[string]any{}
+		for name, member := range v.Members() {
+			if _, again := members[name]; again || member != v.Member(name) {
+				t.Errorf("the member %q is found twice, or not by its name", name)
+			}
+			members[name] = decoded(t, member)
+		}
+		return members
+	case '[':
+		elements := []any{}
+		for element := range v.Elements() {
+			elements = append(elements, decoded(t, element))
+		}
+		return elements
+	case '"':
+		decoded, isString := v.Text()
+		if !isString {
+			t.Errorf("%s is no string", text)
+		}
+		return decoded
+	case 't', 'f':
+		return text == "true"
+	case 'n':
+		return nil
+	default:
+		return json.Number(text)
+	}
+}
+
+// manyMembers returns an object with so many members, the first of which has the name of the second too.
+func manyMembers(count int) string {
+	var members strings.Builder
+	for i := range count {
+		fmt.Fprintf(&members, `,"m%d":%d`, max(i, 1), i)
+	}
+	return "{" + members.String()[1:] + "}"
+}
+
+func TestAValueFindsNothingInWhatHoldsNothing(t *testing.T) {
+	for _, text := range []string{`5`, `"a"`, `null`, `[1]`} {
+		value, err := ParseValue(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range value.Members() {
+			t.Errorf("%s has the member %q", text, name)
+		}
+		if found := value.Member("a"); found.Exists() || found.JSON() != "" {
+			t.Errorf("%s: found %s", text, found.JSON())
+		}
+	}
+	var none Value
+	if _, isString := none.Text(); isString || none.Exists() || none.Member("a").Exists() || len(slices.Collect(none.Elements())) > 0 {
+		t.Error("there is something in no value")
 	}
 }
 

@@ -32,15 +32,20 @@ type environment struct {
 
 // The environments take milliseconds to build and are the same for all, so each is built when it is first needed.
 var (
-	ruleEnvironment = sync.OnceValues(func() (*environment, error) { return newEnvironment(RuleVariables) })
-	itemEnvironment = sync.OnceValues(func() (*environment, error) { return newEnvironment(ItemVariables) })
+	ruleEnvironment  = sync.OnceValues(func() (*environment, error) { return newEnvironment(RuleVariables) })
+	itemEnvironment  = sync.OnceValues(func() (*environment, error) { return newEnvironment(ItemVariables) })
+	claimEnvironment = sync.OnceValues(func() (*environment, error) { return newEnvironment(claimVariables) })
 )
 
 func environmentOf(variables Variables) (*environment, error) {
-	if variables == ItemVariables {
+	switch variables {
+	case ItemVariables:
 		return itemEnvironment()
+	case claimVariables:
+		return claimEnvironment()
+	default:
+		return ruleEnvironment()
 	}
-	return ruleEnvironment()
 }
 
 func newEnvironment(variables Variables) (*environment, error) {
@@ -69,8 +74,8 @@ func newEnvironment(variables Variables) (*environment, error) {
 			e.functions[overload.Operator] = overload
 		}
 	}
-	attributes := interpreter.NewAttributeFactory(env.Container, env.CELTypeAdapter(), env.CELTypeProvider())
-	e.planner = interpreter.NewInterpreter(dispatcher, env.Container, env.CELTypeProvider(), env.CELTypeAdapter(), attributes)
+	factory := attributes{interpreter.NewAttributeFactory(env.Container, env.CELTypeAdapter(), env.CELTypeProvider())}
+	e.planner = interpreter.NewInterpreter(dispatcher, env.Container, env.CELTypeProvider(), env.CELTypeAdapter(), factory)
 	return e, nil
 }
 
@@ -108,6 +113,9 @@ func language() []cel.EnvOption {
 
 // declarations declares the variables, with the types of those whose fields are known.
 func declarations(env *cel.Env, variables Variables) ([]cel.EnvOption, error) {
+	if variables == claimVariables {
+		return []cel.EnvOption{cel.Variable(varClaims, cel.DynType)}, nil
+	}
 	delivery := objectType("hookstorm.Delivery", (&Delivery{}).fields())
 	rule := objectType("hookstorm.Rule", (&Rule{}).fields())
 	options, err := apiservercel.NewDeclTypeProvider(delivery, rule).EnvOptions(env.CELTypeProvider())

@@ -30,7 +30,7 @@ func (c *Condition) Explain(ctx context.Context, scope *Scope) string {
 	if err != nil {
 		return unexplained
 	}
-	variables, _, err := bind(scope, p.environment.variables)
+	variables, _, err := bind(scope)
 	if err != nil {
 		return unexplained
 	}

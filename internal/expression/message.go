@@ -79,6 +79,9 @@ func undeclared(text, name string, variables Variables) string {
 	}
 	names := variables.names()
 	last := len(names) - 1
+	if last == 0 {
+		return fmt.Sprintf("there is no variable %s; there is only %s: write %s.%s", name, names[0], names[0], name)
+	}
 	message := fmt.Sprintf("there is no variable %s; there are %s and %s", name, strings.Join(names[:last], ", "), names[last])
 	if slices.Contains([]string{"body", "headers", "headers_lower"}, name) {
 		message += fmt.Sprintf("; write %s.%s", varTrigger, name)

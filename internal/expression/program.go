@@ -122,7 +122,7 @@ func (p *program) recompile(options ...cel.EvalOption) (*cel.Ast, cel.Program, e
 
 // eval returns the value of the expression. An error is one line that a user can read.
 func (p *program) eval(ctx context.Context, scope *Scope) (ref.Val, error) {
-	variables, size, err := bind(scope, p.environment.variables)
+	variables, size, err := bind(scope)
 	if err != nil {
 		return nil, errors.New(clean(err.Error(), maxMessage))
 	}

@@ -36,7 +36,8 @@ func (r *renderer) spend(n int) error {
 	return nil
 }
 
-// value returns a value as decodeJSON would have decoded it. It is new, and shares nothing with the payload.
+// value returns a value as decodeJSON would have decoded it. It is new, and shares nothing with the payload, which may be a
+// part of something larger.
 func (r *renderer) value(value ref.Val) (any, error) {
 	switch v := value.(type) {
 	case types.Null:
@@ -44,7 +45,7 @@ func (r *renderer) value(value ref.Val) (any, error) {
 	case types.Bool:
 		return bool(v), r.spend(len("false"))
 	case types.String:
-		return string(v), r.spend(len(v) + len(`"",`))
+		return strings.Clone(string(v)), r.spend(len(v) + len(`"",`))
 	case types.Bytes:
 		encoded := base64.StdEncoding.EncodeToString(v)
 		return encoded, r.spend(len(encoded))
@@ -126,7 +127,7 @@ func (r *renderer) object(mapper traits.Mapper) (any, error) {
 		if err := r.spend(len(name) + len(`"":,`)); err != nil {
 			return nil, err
 		}
-		members[string(name)] = member
+		members[strings.Clone(string(name))] = member
 	}
 	return members, r.spend(len("{}"))
 }

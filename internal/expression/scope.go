@@ -5,39 +5,36 @@
 package expression
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 )
 
-// Payload is a trigger's payload: a JSON text, which is read once for all expressions that look into it, and decoded once,
-// and only if somebody asks for its value. It is safe for concurrent use.
+// Payload is a trigger's payload: a JSON text, which is read once for all that look into it, and only if somebody does. It
+// is safe for concurrent use.
 type Payload struct {
-	text     []byte
-	value    func() (any, error)
 	document func() (*document, error)
 }
 
-// NewPayload returns the payload with this text, which must not change; an empty text is no payload, which is null.
+// NewPayload returns the payload with this text, which must never change; an empty text is no payload, which is null.
 func NewPayload(text []byte) *Payload {
-	return &Payload{
-		text:     text,
-		value:    sync.OnceValues(func() (any, error) { return decodeJSON(text) }),
-		document: sync.OnceValues(func() (*document, error) { return newDocument(text) }),
-	}
+	return &Payload{sync.OnceValues(func() (*document, error) { return newDocument(text) })}
 }
 
-// Text returns the JSON text.
-func (p *Payload) Text() []byte { return p.text }
-
-// Value returns the decoded value: maps, lists, strings, booleans, nil, and numbers as json.Number, so that they are exact.
-// It belongs to all who ask and must not be changed.
-func (p *Payload) Value() (any, error) { return p.value() }
+// Value returns the payload's value; a nil payload has none.
+func (p *Payload) Value() (Value, error) {
+	if p == nil {
+		return Value{}, nil
+	}
+	d, err := p.document()
+	if err != nil {
+		return Value{}, fmt.Errorf("reading the payload: %w", err)
+	}
+	return Value{source{d, 0}}, nil
+}
 
 // Delivery is the variable delivery: what was accepted.
 type Delivery struct {
@@ -57,9 +54,9 @@ type Scope struct {
 	Payload  *Payload
 	Delivery Delivery
 	Rule     Rule
-	// Item is the variable item: what an operator such as search looks at, as Payload.Value would decode it. Only
-	// expressions that were compiled with ItemVariables see it.
-	Item any
+	// Item is the variable item: what an operator such as search looks at; none is null. Only expressions that were
+	// compiled with ItemVariables see it.
+	Item Value
 }
 
 // Variables says which variables an expression may read.
@@ -70,6 +67,8 @@ const (
 	RuleVariables Variables = iota
 	// ItemVariables are those and item.
 	ItemVariables
+	// claimVariables is claims alone.
+	claimVariables
 )
 
 // The names of the variables.
@@ -78,10 +77,14 @@ const (
 	varDelivery = "delivery"
 	varRule     = "rule"
 	varItem     = "item"
+	varClaims   = "claims"
 )
 
 // names returns the names of the variables.
 func (v Variables) names() []string {
+	if v == claimVariables {
+		return []string{varClaims}
+	}
 	names := []string{varTrigger, varDelivery, varRule}
 	if v == ItemVariables {
 		names = append(names, varItem)
@@ -102,51 +105,35 @@ func (r *Rule) fields() map[string]any {
 	return map[string]any{"namespace": r.Namespace, "name": r.Name}
 }
 
-// bindings are the values of a scope's variables during one evaluation. They are made when they are first asked for.
+// bindings are the values of a scope's variables during one evaluation. Those of delivery and rule are made when they are
+// first asked for.
 type bindings struct {
 	scope          *Scope
-	trigger        ref.Val
-	item           ref.Val
+	trigger, item  ref.Val
 	delivery, rule map[string]any
 }
 
 // bind returns the bindings of a scope, and how many bytes an expression can find in them. The payload's text, and the
 // item's, is at least as long as any string or list in it.
-func bind(scope *Scope, variables Variables) (*bindings, int, error) {
-	b := &bindings{scope: scope, trigger: types.NullValue}
+func bind(scope *Scope) (*bindings, int, error) {
+	payload, err := scope.Payload.Value()
+	if err != nil {
+		return nil, 0, err
+	}
 	d := &scope.Delivery
 	size := len(d.ID) + len(d.Namespace) + len(d.Webhook) + len(d.URL) + len(d.TraceTag) + len(d.Sender) +
 		len(scope.Rule.Namespace) + len(scope.Rule.Name)
-	if scope.Payload != nil {
-		document, err := scope.Payload.document()
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading the payload: %w", err)
-		}
-		b.trigger = document.root()
-		size = max(size, len(document.text))
-	}
-	if variables == ItemVariables {
-		text, err := json.Marshal(scope.Item)
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading the item: %w", err)
-		}
-		document, err := newDocument(text)
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading the item: %w", err)
-		}
-		b.item = document.root()
-		size = max(size, len(text))
-	}
-	return b, size, nil
+	size = max(size, len(payload.JSON()), len(scope.Item.JSON()))
+	return &bindings{scope: scope, trigger: payload.cel(), item: scope.Item.cel()}, size, nil
 }
 
 // ResolveName implements cel.Activation.
 func (b *bindings) ResolveName(name string) (any, bool) {
 	switch name {
-	case varTrigger:
+	case varTrigger, varClaims:
 		return b.trigger, true
 	case varItem:
-		return b.item, b.item != nil
+		return b.item, true
 	case varDelivery:
 		if b.delivery == nil {
 			b.delivery = b.scope.Delivery.fields()

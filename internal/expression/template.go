@@ -90,7 +90,7 @@ func marked(expression string) string { return mark + clean(expression, maxPart)
 
 // Render returns the value of a template: the value itself, with its type, where ${…} is the whole text, else a string, in
 // which a string stands as it is and any other value as JSON: null as null, a timestamp as RFC 3339, bytes in base64.
-// Values are as Payload.Value decodes them, so that numbers are json.Number, and belong to the caller.
+// Values are decoded JSON with numbers as json.Number, so that they are exact, and belong to the caller.
 func (t *Template) Render(ctx context.Context, scope *Scope) (any, error) {
 	return t.render(ctx, scope, &renderer{left: maxRendered})
 }

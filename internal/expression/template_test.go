@@ -103,8 +103,10 @@ func TestAnItemIsSeenByWhatIsCompiledForIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	scope := scopeOf(values)
-	for item, want := range map[string]any{"a": "a/1/5", "<b>": "<b>/1/5"} {
-		scope.Item = map[string]any{"name": item, "n": json.Number("1")}
+	for name, want := range map[string]any{"a": "a/1/5", "<b>": "<b>/1/5"} {
+		if scope.Item, err = ParseValue(`{"name": "` + name + `", "n": 1}`); err != nil {
+			t.Fatal(err)
+		}
 		got, err := template.Render(t.Context(), scope)
 		if err != nil || got != want {
 			t.Errorf("got %v, %v, want %v", got, err, want)
