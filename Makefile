@@ -6,7 +6,7 @@ FUZZ_TIME  ?= 5s
 BIN        := bin
 
 CONTROLLER_GEN := go tool -modfile=hack/tools/controller-gen/go.mod controller-gen
-GOLANGCI_LINT  := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
+GOLANGCI_LINT  := go tool -modfile=$(CURDIR)/hack/tools/golangci-lint/go.mod golangci-lint
 CONTROLPLANE   := go run -C hack/controlplane .
 
 # What generate and manifests write.
@@ -19,6 +19,9 @@ TEST_BINARIES := etcd kube-apiserver kubectl
 PACKAGES     := go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
 GINKGO       := onsi.ginkgo
 NEED_CLUSTER := hookstorm.hack.cluster|hookstorm.test.e2e
+
+# The providers' own libraries sign in a module of their own.
+TEST_PROVIDERS = go test -C test/providers -race -shuffle=on $(TEST_FLAGS) ./...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # each of the Go commands already uses all processors
@@ -60,6 +63,7 @@ vet: ## Run go vet
 .PHONY: lint
 lint: ## Run the linters, which also hold the import table
 	$(GOLANGCI_LINT) run
+	cd test/providers && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml
 
 .PHONY: verify
 verify: generate manifests ## Regenerate, and fail if the tree held anything else
@@ -76,12 +80,14 @@ test: build ## Run all tests on a real API server, with the race detector
 	suites=$$($(PACKAGES) | awk '/$(GINKGO)/ {print $$1}'); \
 	set -x; \
 	go test -race -shuffle=on $(TEST_FLAGS) $$plain; \
-	if [ -n "$$suites" ]; then go test -race $(TEST_FLAGS) $$suites -ginkgo.randomize-all; fi
+	if [ -n "$$suites" ]; then go test -race $(TEST_FLAGS) $$suites -ginkgo.randomize-all; fi; \
+	$(TEST_PROVIDERS)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane
 	@packages=$$($(PACKAGES) | awk '!/$(NEED_CLUSTER)/ {print $$1}'); set -x; \
-	go test -race -shuffle=on $(TEST_FLAGS) $$packages
+	go test -race -shuffle=on $(TEST_FLAGS) $$packages; \
+	$(TEST_PROVIDERS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_TIME

@@ -9,13 +9,15 @@ import (
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/internal/action"
+	"github.com/hookstorm/hookstorm/internal/outbound"
 )
 
-// newActor returns what does the actions of Rules. It reads Secrets from the manager's cache, which holds only labelled ones.
-func newActor(ctx context.Context, mgr ctrl.Manager, o *options) (*action.Runner, error) {
+// newActor returns what does the actions of Rules, and the client with which it and others call out. It reads Secrets from the
+// manager's cache, which holds only labelled ones.
+func newActor(ctx context.Context, mgr ctrl.Manager, o *options) (*action.Runner, *outbound.Client, error) {
 	calls, err := newOutbound(ctx, mgr.GetConfig(), o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	runner, err := action.New(action.Options{
 		Config:   mgr.GetConfig(),
@@ -24,7 +26,7 @@ func newActor(ctx context.Context, mgr ctrl.Manager, o *options) (*action.Runner
 		Outbound: calls,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("preparing actions: %w", err)
+		return nil, nil, fmt.Errorf("preparing actions: %w", err)
 	}
-	return runner, nil
+	return runner, calls, nil
 }

@@ -67,13 +67,7 @@ func run(ctx context.Context, args []string) (err error) {
 	books, routes := rule.NewBooks(), &webhookserver.Routes{}
 	recorder := mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)
 	activity := controllers.NewActivity(mgr.GetClient(), recorder, log.WithName("activity"), time.Now)
-	server, err := webhookserver.Listen(o.webhookAddress, webhookserver.Options{
-		Routes: routes, Publisher: deliveries, Observer: activity, Log: log.WithName("webhookserver"), ShutdownDelay: o.shutdownDelay,
-	})
-	if err != nil {
-		return err
-	}
-	actor, err := newActor(ctx, mgr, o)
+	actor, calls, err := newActor(ctx, mgr, o)
 	if err != nil {
 		return err
 	}
@@ -81,7 +75,17 @@ func run(ctx context.Context, args []string) (err error) {
 		Source: deliveries, Store: deliveries, Books: books, Actor: actor, Client: mgr.GetClient(), Observer: activity,
 		Log: log.WithName("dispatch"), Now: time.Now,
 	}
-	leadership, err := setupControllers(mgr, o, books, routes, &dispatch.Injector{Queue: deliveries})
+	programmer, confirmer, err := newProgrammer(mgr, o, calls, books, routes)
+	if err != nil {
+		return err
+	}
+	leadership, err := setupControllers(mgr, o, programmer, &dispatch.Injector{Queue: deliveries})
+	if err != nil {
+		return err
+	}
+	server, err := listen(mgr, o, webhookserver.Options{
+		Routes: routes, Publisher: deliveries, Observer: activity, Confirmer: confirmer, Log: log.WithName("webhookserver"),
+	})
 	if err != nil {
 		return err
 	}
@@ -98,13 +102,13 @@ func run(ctx context.Context, args []string) (err error) {
 
 // setupControllers registers the controllers, and returns the leadership that their writers ask.
 func setupControllers(
-	mgr ctrl.Manager, o *options, books *rule.Books, routes *webhookserver.Routes, injector controllers.Injector,
+	mgr ctrl.Manager, o *options, programmer *controllers.Programmer, injector controllers.Injector,
 ) (*controllers.Leadership, error) {
 	c := mgr.GetClient()
-	programmer := controllers.NewProgrammer(c, o.settings, books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: o.history, Now: time.Now}
-	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)}
+	recorder := mgr.GetEventRecorder(v1alpha1.ManagedByHookStorm)
+	secrets := &controllers.SecretReconciler{Client: c, Events: recorder}
 	injection := &controllers.InjectionReconciler{Client: c, Live: mgr.GetAPIReader(), Injector: injector}
 	leadership, err := controllers.NewLeadership(mgr.GetConfig(), o.settings.SystemNamespace, ctrl.Log.WithName("leader"),
 		programmer.ReportAll, keeper.KeepAll, history.LookAgain, secrets.LookAtAll, injection.LookAtAll)
@@ -116,7 +120,7 @@ func setupControllers(
 		programmer, keeper, history, secrets, injection,
 		controllers.NewGrantReconciler(c, programmer),
 		controllers.NewRuleReconciler(c, leadership, programmer),
-		controllers.NewWebhookReconciler(c, leadership, programmer),
+		controllers.NewWebhookReconciler(c, leadership, programmer, recorder),
 		controllers.NewTriggerTypeReconciler(c, leadership, programmer),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {

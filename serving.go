@@ -9,6 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/hookstorm/hookstorm/webhookserver"
 )
 
 // The files of a certificate's directory, as a Secret of type kubernetes.io/tls is mounted.
@@ -17,8 +19,18 @@ const (
 	keyFile         = "tls.key"
 )
 
+// listen returns the webhook server, with what the flags say of it.
+func listen(mgr ctrl.Manager, o *options, server webhookserver.Options) (*webhookserver.Server, error) {
+	var err error
+	if server.TLS, err = newTLS(mgr, o); err != nil {
+		return nil, err
+	}
+	server.TrustedProxies, server.ShutdownDelay = o.trustedProxies, o.shutdownDelay
+	return webhookserver.Listen(o.webhookAddress, server)
+}
+
 // newTLS returns how webhooks are served with the certificate in a directory, which is read again when its files change; nil
-// where there is none. A client's certificate is asked for and not verified: that is for the webhook that it is shown to.
+// where there is none.
 func newTLS(mgr ctrl.Manager, o *options) (*tls.Config, error) {
 	if o.certDir == "" {
 		return nil, nil
@@ -30,12 +42,7 @@ func newTLS(mgr ctrl.Manager, o *options) (*tls.Config, error) {
 	if err := mgr.Add(watcher); err != nil {
 		return nil, fmt.Errorf("watching the certificate: %w", err)
 	}
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"http/1.1"},
-		GetCertificate: watcher.GetCertificate,
-		ClientAuth:     tls.RequestClientCert,
-	}, nil
+	return &tls.Config{GetCertificate: watcher.GetCertificate}, nil
 }
 
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/internal/rule"
@@ -23,10 +25,17 @@ type hook struct {
 	name    string
 	spec    *v1alpha1.WebhookSpec
 	sees    func(namespace string) bool // nil: its own namespace only
-	methods []auth.Method
-	schema  *webhookserver.Schema
+	parts   *webhookParts
+	sources []netip.Prefix
 	invalid error      // the spec is wrong: the hook is closed
 	refs    *refsError // a reference is bad: that way in is closed
+
+	// What spec.auth comes to.
+	methods    []auth.Method
+	signatures []*auth.Signature
+	keys       []string // that may be used, as status names them
+	handshakes webhookserver.Handshakes
+	bodies     webhookserver.Bodies
 }
 
 // refsError is the references that do not lead to what they should: the reason of the first, the messages of all.
@@ -44,11 +53,14 @@ func (h *hook) unresolved(reason, format string, arguments ...any) {
 
 // resolver resolves claims against what the caches hold.
 type resolver struct {
-	system     string // HookStorm's own namespace
-	keyring    *keyring
-	namespaces map[string]labels.Set
-	schemas    *compilations[*webhookserver.Schema]
-	names      map[string]map[string]bool // namespace → names of its Webhooks
+	system      string // HookStorm's own namespace
+	externalURL string
+	identity    *Identity
+	secrets     labelledSecrets
+	namespaces  map[string]labels.Set
+	webhooks    *compilations[*webhookParts]
+	names       map[string]map[string]bool // namespace → names of its Webhooks
+	again       bool                       // something cannot be had now, and may be had later
 }
 
 // resolve resolves a claim. What is wrong with it closes this hook and no other.
@@ -60,76 +72,42 @@ func (r *resolver) resolve(c *claim) *hook {
 	} else {
 		h.name, h.spec = c.webhook.Name, &c.webhook.Spec
 	}
-	var errs []error
-	for i, entry := range h.spec.Authentication() {
-		method, err := r.method(h, i, entry)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		h.methods = append(h.methods, method)
-	}
-	errs = append(errs, r.resolveNamespaces(h), r.resolveSchema(h))
-	if h.invalid = errors.Join(errs...); h.invalid != nil {
-		h.methods = nil
+	h.readOptions()
+	parts, err := r.compile(h)
+	h.parts = parts
+	h.invalid = errors.Join(err, r.authenticate(h, parts), r.resolveNamespaces(h), h.resolveSources())
+	if h.invalid != nil {
+		h.methods, h.signatures = nil, nil
 	}
 	return h
 }
 
-// method resolves one entry of spec.auth.
-func (r *resolver) method(h *hook, index int, entry v1alpha1.WebhookAuth) (auth.Method, error) {
-	field := fmt.Sprintf("spec.auth[%d].tokens", index)
-	switch {
-	case entry.Anonymous != nil:
-		return auth.Anonymous{}, nil
-	case entry.Tokens == nil:
-		return nil, fmt.Errorf("spec.auth[%d]: set one of tokens, anonymous", index)
-	case entry.Tokens.SecretRef != nil:
-		return r.secretMethod(h, field+".secretRef", entry.Tokens.SecretRef.Name), nil
-	case entry.Tokens.SecretSelector != nil:
-		return r.selectorMethod(h, field+".secretSelector", entry.Tokens.SecretSelector)
-	default:
-		if len(r.keyring.byObject[h.key.Namespace]) == 0 && len(r.keyring.byObject[r.system]) == 0 {
-			h.unresolved(v1alpha1.ReasonSecretNotFound,
-				"%s: neither this namespace nor %s has a Secret labelled %s: %s; create one", field, r.system, v1alpha1.LabelAuth, v1alpha1.AuthToken)
-		}
-		return &auth.Tokens{}, nil
+// compile returns the compiled parts of a hook's spec.
+func (r *resolver) compile(h *hook) (*webhookParts, error) {
+	if h.webhook == nil {
+		return compileWebhook(h.spec)
 	}
+	parts, err := r.webhooks.get(h.webhook, func() (*webhookParts, error) { return compileWebhook(h.spec) })
+	if parts == nil {
+		parts = &webhookParts{} // compiling panicked
+	}
+	return parts, err
 }
 
-// secretMethod admits the tokens of one Secret.
-func (r *resolver) secretMethod(h *hook, field, name string) auth.Method {
-	secret, found := r.keyring.byObject[h.key.Namespace][name]
-	switch {
-	case !found:
-		h.unresolved(v1alpha1.ReasonSecretNotFound,
-			"%s: this namespace has no Secret %q with the label %s: %s; create or label it", field, name, v1alpha1.LabelAuth, v1alpha1.AuthToken)
-	case len(tokensOf(secret)) == 0:
-		h.unresolved(v1alpha1.ReasonSecretInvalid,
-			"%s: Secret %q holds no token; add a key whose value is the token", field, name)
-	default:
-		return &auth.Tokens{Secrets: map[string]bool{name: true}}
+// readOptions reads the options of the spec that need no resolving.
+func (h *hook) readOptions() {
+	if body := h.spec.Body; body != nil {
+		h.bodies.FormField, h.bodies.JSONSuffix = body.FormField, body.JSONSuffix
 	}
-	return &auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}
-}
-
-// selectorMethod admits the tokens of the Secrets that a selector selects.
-func (r *resolver) selectorMethod(h *hook, field string, selector *metav1.LabelSelector) (auth.Method, error) {
-	selects, err := metav1.LabelSelectorAsSelector(selector)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", field, err)
+	handshakes := h.spec.Handshakes
+	if handshakes == nil {
+		return
 	}
-	selected := map[string]bool{}
-	for name, secret := range r.keyring.byObject[h.key.Namespace] {
-		if selects.Matches(labels.Set(secret.Labels)) {
-			selected[name] = true
-		}
+	h.handshakes.EventGrid = handshakes.EventGrid != nil
+	if asked := handshakes.CloudEvents; asked != nil {
+		h.handshakes.Origins = asked.AllowedOrigins
+		h.handshakes.RequestsPerMinute = int(ptr.Deref(asked.RequestsPerMinute, 0))
 	}
-	if len(selected) == 0 {
-		h.unresolved(v1alpha1.ReasonSecretNotFound,
-			"%s: selects no Secret of this namespace with the label %s: %s; create or label one", field, v1alpha1.LabelAuth, v1alpha1.AuthToken)
-	}
-	return &auth.Tokens{Secrets: selected}, nil
 }
 
 // resolveNamespaces resolves spec.allowedRules.
@@ -159,18 +137,18 @@ func (r *resolver) resolveNamespaces(h *hook) error {
 	return nil
 }
 
-// resolveSchema compiles spec.payloadSchema.
-func (r *resolver) resolveSchema(h *hook) error {
-	if h.spec.PayloadSchema == nil {
+// resolveSources reads spec.limits.sourceRanges.
+func (h *hook) resolveSources() error {
+	if h.spec.Limits == nil {
 		return nil
 	}
-	schema, err := r.schemas.get(h.webhook, func() (*webhookserver.Schema, error) {
-		return webhookserver.CompileSchema(h.spec.PayloadSchema.Raw)
-	})
-	if err != nil {
-		return fmt.Errorf("spec.payloadSchema: %w", err)
+	for i, text := range h.spec.Limits.SourceRanges {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("spec.limits.sourceRanges[%d]: %q is no network such as 192.0.2.0/24", i, text)
+		}
+		h.sources = append(h.sources, network)
 	}
-	h.schema = schema
 	return nil
 }
 
@@ -181,11 +159,7 @@ func (h *hook) generic() bool { return h.spec.Type == v1alpha1.WebhookGeneric }
 func (h *hook) authentication() string {
 	var ways []string
 	for _, entry := range h.spec.Authentication() {
-		way := "tokens"
-		if entry.Anonymous != nil {
-			way = "anonymous"
-		}
-		if !slices.Contains(ways, way) {
+		if way := way(&entry); !slices.Contains(ways, way) {
 			ways = append(ways, way)
 		}
 	}
@@ -202,8 +176,14 @@ func (h *hook) serverHook(triggerSchemas map[string]*webhookserver.Schema, used 
 		Generic:      h.generic(),
 		Suspended:    h.spec.Suspend,
 		Auth:         h.methods,
+		Signatures:   h.signatures,
+		Sources:      h.sources,
 		MaxBodySize:  h.spec.MaxBodySize(),
-		Schema:       h.schema,
+		Bodies:       h.bodies,
+		Rate:         webhookserver.Rate{PerSecond: h.spec.RequestsPerSecond(), Burst: h.spec.Burst()},
+		Deduplicate:  h.parts.deduplicate,
+		Handshakes:   h.handshakes,
+		Schema:       h.parts.schema,
 		Audit:        h.spec.Validation == v1alpha1.ValidationAudit,
 		Since:        h.since(),
 		ShortURLLost: h.lost(),

@@ -42,6 +42,7 @@ type program struct {
 	rules        map[types.UID]*v1alpha1.RuleStatus
 	webhooks     map[types.UID]*v1alpha1.WebhookStatus
 	triggerTypes map[types.UID]*v1alpha1.TriggerTypeStatus
+	again        bool // something that it needs cannot be had now: it is to be built again after a while
 }
 
 // compiler builds programs, and remembers what it compiled. It serves one goroutine.
@@ -49,7 +50,8 @@ type compiler struct {
 	settings       Settings
 	grants         Grants
 	rules          compilations[*rule.Rule]
-	schemas        compilations[*webhookserver.Schema]
+	identity       Identity
+	webhooks       compilations[*webhookParts]
 	triggerSchemas compilations[*webhookserver.Schema]
 	version        uint64 // the highest resourceVersion of a Rule seen so far
 }
@@ -64,12 +66,13 @@ func (c *compiler) build(s *snapshot) *program {
 	c.observe(s.rules)
 	schemas := c.compileTriggerTypes(s.triggerTypes, p)
 	compiled, failures := c.compileRules(s.rules)
-	keys := newKeyring(s.secrets)
-	hooks := c.resolve(s, keys)
+	secrets := sortSecrets(s.secrets)
+	hooks, again := c.resolve(s, secrets)
+	p.again = again
 	used := usedTriggers(s.rules)
 
 	input := webhookserver.Input{
-		Tokens:             keys.all,
+		Tokens:             secrets.tokens(),
 		SystemNamespace:    c.settings.SystemNamespace,
 		ShortURLNamespaces: c.settings.ShortURLNamespaces,
 		RuleVersion:        c.version,
@@ -96,7 +99,7 @@ func (c *compiler) build(s *snapshot) *program {
 		}
 	}
 	c.rules.sweep()
-	c.schemas.sweep()
+	c.webhooks.sweep()
 	c.triggerSchemas.sweep()
 	return p
 }
@@ -172,14 +175,16 @@ func (c *compiler) compileRules(rules []v1alpha1.Rule) ([]*rule.Rule, map[types.
 	return compiled, failures
 }
 
-// resolve resolves all claims.
-func (c *compiler) resolve(s *snapshot, keys *keyring) []*hook {
+// resolve resolves all claims; again is true if it is worth trying again.
+func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook, again bool) {
 	r := &resolver{
-		system:     c.settings.SystemNamespace,
-		keyring:    keys,
-		namespaces: labelSets(s.namespaces),
-		schemas:    &c.schemas,
-		names:      map[string]map[string]bool{},
+		system:      c.settings.SystemNamespace,
+		externalURL: c.settings.ExternalURL,
+		identity:    &c.identity,
+		secrets:     secrets,
+		namespaces:  labelSets(s.namespaces),
+		webhooks:    &c.webhooks,
+		names:       map[string]map[string]bool{},
 	}
 	for i := range s.webhooks {
 		w := &s.webhooks[i]
@@ -189,11 +194,11 @@ func (c *compiler) resolve(s *snapshot, keys *keyring) []*hook {
 		r.names[w.Namespace][w.Name] = true
 	}
 	all := claims(s.webhooks, s.rules)
-	hooks := make([]*hook, 0, len(all))
+	hooks = make([]*hook, 0, len(all))
 	for _, one := range all {
 		hooks = append(hooks, r.resolve(one))
 	}
-	return hooks
+	return hooks, r.again
 }
 
 // usedTriggers returns the trigger types of enabled Rules by namespace.

@@ -28,6 +28,9 @@ import (
 // other must not cost a thousand builds of everything.
 const buildInterval = 50 * time.Millisecond
 
+// askAgain is after how long the program is built again because an issuer's keys could not be had.
+const askAgain = 30 * time.Second
+
 // Programmer is the one place that publishes the rule book and the route table. It rebuilds both, in that order, from one
 // look at the caches whenever anything that they depend on has changed; changes that come while it builds make one more
 // build. Every replica has one.
@@ -46,9 +49,12 @@ type Programmer struct {
 }
 
 // NewProgrammer returns a Programmer that reads from the caches behind a client.
-func NewProgrammer(c client.Reader, settings Settings, books *rule.Books, routes *webhookserver.Routes) *Programmer {
-	return &Programmer{client: c, books: books, routes: routes, compiler: compiler{settings: settings}}
+func NewProgrammer(c client.Reader, settings Settings, identity Identity, books *rule.Books, routes *webhookserver.Routes) *Programmer {
+	return &Programmer{client: c, books: books, routes: routes, compiler: compiler{settings: settings, identity: identity}}
 }
+
+// Rebuild has the program built again, because something has changed that no watched object tells.
+func (p *Programmer) Rebuild() { p.again.add(programRequest) }
 
 // programRequest is the one request.
 var programRequest = reconcile.Request{NamespacedName: types.NamespacedName{Name: "program"}}
@@ -102,6 +108,9 @@ func (p *Programmer) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	report(&p.rules, pointers(s.rules), last.rules, next.rules, sameRuleStatus)
 	report(&p.webhooks, pointers(s.webhooks), last.webhooks, next.webhooks, sameWebhookStatus)
 	report(&p.types, pointers(s.triggerTypes), last.triggerTypes, next.triggerTypes, sameTriggerTypeStatus)
+	if next.again {
+		return ctrl.Result{RequeueAfter: askAgain}, nil
+	}
 	return ctrl.Result{}, nil
 }
 

@@ -16,6 +16,8 @@ type StatusReconciler[O conditioned] struct {
 	empty      func() O
 	// apply brings an object's status to what a program says; false: the program does not know this generation yet.
 	apply func(p *program, object O) bool
+	// tell tells the owner what became of it; nil: the status says enough.
+	tell func(was, is O)
 }
 
 // SetupWithManager registers the reconciler.
@@ -36,10 +38,16 @@ func (r *StatusReconciler[O]) Reconcile(ctx context.Context, request ctrl.Reques
 	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	was := object.DeepCopyObject().(client.Object)
+	was := object.DeepCopyObject().(O)
 	program := r.programmer.current.Load()
 	if program == nil || !r.apply(program, object) {
 		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{}, patchStatus(ctx, r.client, was, object)
+	if err := patchStatus(ctx, r.client, was, object); err != nil {
+		return ctrl.Result{}, err
+	}
+	if r.tell != nil {
+		r.tell(was, object)
+	}
+	return ctrl.Result{}, nil
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -140,7 +141,17 @@ func webhookStatus(s *served, short metav1.Condition) *v1alpha1.WebhookStatus {
 		NamespacedPath:     s.namespacedPath,
 		Authentication:     s.authentication(),
 		AttachedRules:      &attached,
+		Keys:               s.keyTimes(),
 	}
+}
+
+// keyTimes has an entry for each key that may be used, without a time: when it was is not the program's to know.
+func (s *served) keyTimes() map[string]metav1.Time {
+	keys := make(map[string]metav1.Time, len(s.keys))
+	for _, name := range s.keys {
+		keys[name] = metav1.Time{}
+	}
+	return keys
 }
 
 // yieldingStatus is the status of a Webhook whose url another one of its namespace has.
@@ -207,7 +218,7 @@ func sameRuleStatus(a, b *v1alpha1.RuleStatus) bool {
 func sameWebhookStatus(a, b *v1alpha1.WebhookStatus) bool {
 	return a != nil && a.ObservedGeneration == b.ObservedGeneration && a.Path == b.Path && a.NamespacedPath == b.NamespacedPath &&
 		a.URL == b.URL && a.Authentication == b.Authentication && ptr.Equal(a.AttachedRules, b.AttachedRules) &&
-		slices.Equal(a.Conditions, b.Conditions)
+		maps.Equal(a.Keys, b.Keys) && slices.Equal(a.Conditions, b.Conditions)
 }
 
 func sameTriggerTypeStatus(a, b *v1alpha1.TriggerTypeStatus) bool {

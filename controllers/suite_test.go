@@ -32,6 +32,8 @@ var (
 	routes   = &webhookserver.Routes{}
 	injector = &injections{}
 
+	programmer *controllers.Programmer
+
 	namespace string
 )
 
@@ -62,7 +64,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 func startControllers(mgr ctrl.Manager) {
 	GinkgoHelper()
 	c := mgr.GetClient()
-	programmer := controllers.NewProgrammer(c, controllers.Settings{SystemNamespace: system, ExternalURL: "https://hooks.example"}, books, routes)
+	programmer = controllers.NewProgrammer(c, controllers.Settings{SystemNamespace: system, ExternalURL: "https://hooks.example"}, identity(), books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: controllers.DefaultHistoryLimits, Now: time.Now}
 	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder("hookstorm")}
@@ -74,7 +76,7 @@ func startControllers(mgr ctrl.Manager) {
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		programmer, keeper, history, secrets, injection, controllers.NewGrantReconciler(c, programmer),
 		controllers.NewRuleReconciler(c, leadership, programmer),
-		controllers.NewWebhookReconciler(c, leadership, programmer),
+		controllers.NewWebhookReconciler(c, leadership, programmer, mgr.GetEventRecorder("hookstorm")),
 		controllers.NewTriggerTypeReconciler(c, leadership, programmer),
 	} {
 		Expect(controller.SetupWithManager(mgr)).To(Succeed())

@@ -14,30 +14,42 @@ import (
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
-// keyring is the tokens that the labelled Secrets hold.
-type keyring struct {
-	all      []auth.Token
-	byObject map[string]map[string]*corev1.Secret // namespace → name → token Secret
-}
+// labelledSecrets are Secrets by the use that their label names, their namespace and their name.
+type labelledSecrets map[string]map[string]map[string]*corev1.Secret
 
-// newKeyring reads the tokens of all token Secrets.
-func newKeyring(secrets []corev1.Secret) *keyring {
-	k := &keyring{byObject: map[string]map[string]*corev1.Secret{}}
+func sortSecrets(secrets []corev1.Secret) labelledSecrets {
+	sorted := labelledSecrets{}
 	for i := range secrets {
 		secret := &secrets[i]
-		if secret.Labels[v1alpha1.LabelAuth] != v1alpha1.AuthToken {
-			continue
+		use := secret.Labels[v1alpha1.LabelAuth]
+		if sorted[use] == nil {
+			sorted[use] = map[string]map[string]*corev1.Secret{}
 		}
-		if k.byObject[secret.Namespace] == nil {
-			k.byObject[secret.Namespace] = map[string]*corev1.Secret{}
+		if sorted[use][secret.Namespace] == nil {
+			sorted[use][secret.Namespace] = map[string]*corev1.Secret{}
 		}
-		k.byObject[secret.Namespace][secret.Name] = secret
-		k.all = append(k.all, tokensOf(secret)...)
+		sorted[use][secret.Namespace][secret.Name] = secret
 	}
-	slices.SortFunc(k.all, func(a, b auth.Token) int {
+	return sorted
+}
+
+// of returns the Secrets of a namespace for a use, by name.
+func (s labelledSecrets) of(use, namespace string) map[string]*corev1.Secret {
+	return s[use][namespace]
+}
+
+// tokens returns the tokens of all token Secrets.
+func (s labelledSecrets) tokens() []auth.Token {
+	var all []auth.Token
+	for _, secrets := range s[v1alpha1.AuthToken] {
+		for _, secret := range secrets {
+			all = append(all, tokensOf(secret)...)
+		}
+	}
+	slices.SortFunc(all, func(a, b auth.Token) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Name, b.Name), bytes.Compare(a.Digest[:], b.Digest[:]))
 	})
-	return k
+	return all
 }
 
 // tokensOf returns the tokens of a Secret: every key that is not empty.

@@ -21,10 +21,7 @@ const (
 
 // tokenSecret builds a Secret of the spec's namespace that holds tokens.
 func tokenSecret(name string, tokens map[string]string) *corev1.Secret {
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{v1alpha1.LabelAuth: v1alpha1.AuthToken}},
-		StringData: tokens,
-	}
+	return aSecret(name, v1alpha1.AuthToken, tokens)
 }
 
 func withSecretRef(name string) func(*v1alpha1.Webhook) {

@@ -14,7 +14,7 @@ import (
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
-type storeNothing struct{}
+type storeNothing struct{ Publisher }
 
 func (storeNothing) Publish(context.Context, delivery.Delivery) error { return nil }
 

@@ -5,72 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 )
-
-// limit is the largest body of this request; where nobody owns the url, of any webhook.
-func (x *exchange) limit() int64 {
-	if x.route == nil {
-		return x.table.largestBody
-	}
-	return x.route.MaxBodySize
-}
-
-func (x *exchange) limitBody() *refusal {
-	if limit := x.limit(); x.r.ContentLength > limit {
-		return tooLarge(limit)
-	}
-	return nil
-}
-
-// reserveBody takes the body's share of the memory for bodies before any of it is allocated; where the length is not
-// known, the most that it may become.
-func (x *exchange) reserveBody() *refusal {
-	share := x.r.ContentLength
-	if share < 0 {
-		share = x.limit()
-	}
-	if !x.budget.TryAcquire(share) {
-		return &overloaded
-	}
-	x.reserved = share
-	return nil
-}
-
-func (x *exchange) readBody() *refusal {
-	if x.r.ContentLength == 0 {
-		return nil
-	}
-	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, x.limit()), x.r.ContentLength)
-	if err != nil {
-		return notRead(err)
-	}
-	x.body, x.whole = body, true
-	return nil
-}
-
-func notRead(err error) *refusal {
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
-		return tooLarge(over.Limit)
-	}
-	return &unreadable
-}
-
-// readAll reads length bytes, or to the end where length is negative.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length < 0 {
-		return io.ReadAll(r)
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fmt.Errorf("reading the body: %w", err)
-	}
-	return body, nil
-}
 
 // unsupportedError says that a header asks for a way of reading that there is none of.
 type unsupportedError struct{ header, value string }
@@ -84,79 +21,105 @@ type shapeError string
 
 func (e shapeError) Error() string { return string(e) }
 
+// Bodies says how bodies are read beyond StackStorm's ways; the zero value adds none.
+type Bodies struct {
+	// FormField is the field of a form that holds JSON, which then is the body; "": the body is all the fields of a form.
+	FormField string
+	// JSONSuffix says that media types that end in +json are JSON.
+	JSONSuffix bool
+	// PlainText says that text/plain is JSON, as Amazon SNS calls its own.
+	PlainText bool
+}
+
 func (x *exchange) decodeBody() *refusal {
-	document, err := decode(x.r.Header, x.body)
+	var bodies Bodies
+	if x.route != nil {
+		bodies = x.route.Bodies
+	}
+	document, err := decode(x.r.Header, x.body, bodies, x.limit())
 	if err != nil {
 		return notDecoded(err)
-	}
-	// A form can grow while it becomes JSON; what is stored stays within the limit.
-	if limit := x.limit(); int64(len(document)) > limit {
-		return tooLarge(limit)
 	}
 	x.document = document
 	return nil
 }
 
+// longestFault is how many bytes an answer says about a body; some errors repeat a line of it.
+const longestFault = 512
+
 func notDecoded(err error) *refusal {
 	var shape shapeError
-	if errors.As(err, &shape) {
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return tooLarge(over.Limit)
+	case errors.As(err, &shape):
 		return invalid("InvalidBody", shape.Error())
 	}
-	return invalid("InvalidBody", "Failed to parse request body: "+err.Error())
+	return invalid("InvalidBody", cut("Failed to parse request body: "+err.Error(), longestFault))
 }
 
-// decode returns a body as JSON: an object or an array. JSON is returned as it came, so that every number in it survives.
-func decode(header http.Header, body []byte) ([]byte, error) {
-	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, unsupportedError{"Content-Encoding", coding}
+// decode returns a body as JSON: an object or an array. JSON is returned as it came, so that every number in it survives;
+// what becomes JSON only here is at most limit bytes long, or the error is an http.MaxBytesError.
+func decode(header http.Header, body []byte, bodies Bodies, limit int64) ([]byte, error) {
+	if codings := header["Content-Encoding"]; len(codings) > 1 || len(codings) == 1 && !isIdentity(codings[0]) {
+		return nil, unsupportedError{"Content-Encoding", strings.Join(codings, ", ")}
 	}
-	contentType := header.Get("Content-Type")
+	types := header["Content-Type"]
+	contentType := strings.Join(types, ", ")
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	mediaType = strings.TrimSpace(mediaType)
 	switch {
-	case mediaType == "", strings.EqualFold(mediaType, "application/json"):
+	case len(types) > 1:
+		// Whoever passed the request on may have gone by another one than is gone by here.
+	case bodies.areJSON(mediaType):
 		return decodeJSON(body)
 	case strings.EqualFold(mediaType, "application/x-www-form-urlencoded"):
-		return decodeForm(body), nil
+		return decodeForm(body, bodies.FormField, limit)
 	case strings.EqualFold(mediaType, "multipart/form-data"):
-		return decodeMultipart(contentType, body)
+		return decodeMultipart(contentType, body, bodies.FormField, limit)
 	case strings.EqualFold(mediaType, "text/plain"):
 		return nil, notStructured(string(body))
 	}
 	return nil, unsupportedError{"Content-Type", contentType}
 }
 
+// areJSON says that bodies of a media type are JSON.
+func (b Bodies) areJSON(mediaType string) bool {
+	return mediaType == "" || strings.EqualFold(mediaType, "application/json") ||
+		b.JSONSuffix && hasJSONSuffix(mediaType) || b.PlainText && strings.EqualFold(mediaType, "text/plain")
+}
+
+func isIdentity(coding string) bool { return coding == "" || strings.EqualFold(coding, "identity") }
+
+// hasJSONSuffix says that a media type is one such as application/cloudevents+json (RFC 6839, 3.1).
+func hasJSONSuffix(mediaType string) bool {
+	const suffix = "+json"
+	_, subtype, _ := strings.Cut(mediaType, "/")
+	start := len(subtype) - len(suffix)
+	return start > 0 && strings.EqualFold(subtype[start:], suffix)
+}
+
 func decodeJSON(body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return []byte("{}"), nil
 	}
-	if !utf8.Valid(body) {
-		return nil, errors.New("invalid UTF-8")
-	}
-	if !json.Valid(body) {
-		return nil, syntaxError(body)
+	if err := scan(body); err != nil {
+		return nil, err
 	}
 	document := bytes.TrimSpace(body)
-	if document[0] != '{' && document[0] != '[' {
-		value, err := parse(document)
-		if err != nil {
-			return nil, err
-		}
-		return nil, notStructured(value)
+	if isStructured(document) {
+		return document, nil
 	}
-	return document, nil
+	value, err := parse(document)
+	if err != nil {
+		return nil, err
+	}
+	return nil, notStructured(value)
 }
 
-// syntaxError says what is wrong with a text that is not JSON, and where.
-func syntaxError(body []byte) error {
-	var whatever json.RawMessage
-	err := json.Unmarshal(body, &whatever)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("%w at byte %d", err, syntax.Offset)
-	}
-	return errors.New("not a JSON document")
-}
+// isStructured says that JSON that begins with its value is an object or an array.
+func isStructured(document []byte) bool { return document[0] == '{' || document[0] == '[' }
 
 // parse decodes one JSON value with its numbers as they are written.
 func parse(document []byte) (any, error) {

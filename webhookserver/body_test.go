@@ -24,7 +24,8 @@ func TestBodies(t *testing.T) {
 	}{
 		{"an object", jsonType, `{"a": [1, null]}`, 202, `{"a": [1, null]}`},
 		{"an array", jsonType, `[1]`, 202, `[1]`},
-		{"numbers as they are written", jsonType, `[1e2, 1.0, 9007199254740993, 1E400, -0]`, 202, `[1e2, 1.0, 9007199254740993, 1E400, -0]`},
+		{"numbers as they are written", jsonType, `[1e2, 1.0, 9007199254740993, 123456789012345678901234567890, 1E400, -0]`, 202,
+			`[1e2, 1.0, 9007199254740993, 123456789012345678901234567890, 1E400, -0]`},
 		{"no type means JSON", "", `{"a":1}`, 202, `{"a":1}`},
 		{"a type is compared without case, parameters and blanks", "Application/JSON ; charset=utf-8", `{}`, 202, `{}`},
 		{"nothing is an empty object", jsonType, ``, 202, `{}`},
@@ -34,10 +35,13 @@ func TestBodies(t *testing.T) {
 
 		{"blanks alone are no JSON", jsonType, "  ", 400, "Failed to parse request body: unexpected end of JSON input at byte"},
 		{"a text that is no JSON", jsonType, `invalid`, 400, "Failed to parse request body: invalid character 'i'"},
-		{"the place of an error is named", jsonType, `{"a": 1,}`, 400, "at byte 9"},
+		{"the place of an error is named", jsonType, `{"a": 1,}`, 400, "at byte 7"},
 		{"trailing text", jsonType, `{}{}`, 400, "Failed to parse request body: "},
 		{"a byte order mark", jsonType, "\ufeff{}", 400, "Failed to parse request body: "},
-		{"bytes that are no UTF-8", jsonType, "{\"a\": \"\xff\"}", 400, "Failed to parse request body: invalid UTF-8"},
+		{"bytes that are no UTF-8", jsonType, "{\"a\": \"\xff\"}", 400, "Failed to parse request body: invalid UTF-8 at /a, byte 7"},
+		{"a name twice", jsonType, `{"x": [{"a": 1, "a": 2}]}`, 400, `Failed to parse request body: duplicate name "a" at /x/0, byte 16`},
+		{"half a character", jsonType, `["\ud800"]`, 400, "Failed to parse request body: invalid surrogate pair"},
+		{"too deep", jsonType, strings.Repeat("[", 100), 400, "Failed to parse request body: more than 64 levels at "},
 		{"what Python takes for a number", jsonType, `[NaN]`, 400, "Failed to parse request body: "},
 		{"a string", jsonType, `"text"`, 400, `'text' is not of type 'object', 'array'`},
 		{"a number", jsonType, `5`, 400, `5 is not of type 'object', 'array'`},
@@ -59,7 +63,7 @@ func TestBodies(t *testing.T) {
 			`{"f":[{"filename":"a.txt","content_type":"text/plain","content":"aGk="}]}`},
 		{"a multipart form that is cut off", multipartType, part(`name="a"`, "1"), 400, "Failed to parse request body: multipart/form-data: "},
 		{"a part without a name", multipartType, part(`filename="a"`, "1") + "--x--\r\n", 400, "a part without a name"},
-		{"a multipart form without a boundary", "multipart/form-data", "x", 400, "without a boundary"},
+		{"a multipart form without a boundary", "multipart/form-data", "x", 400, "multipart/form-data: there is no boundary"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q := request{path: "/v1/webhooks/git", body: c.body}
@@ -85,6 +89,76 @@ func TestBodies(t *testing.T) {
 				t.Errorf("echo and payload (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestBodiesBeyondStackStorm(t *testing.T) {
+	const formType, multipartType = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+	s := serve(t, hook("git", func(h *webhookserver.Hook) {
+		h.Bodies = webhookserver.Bodies{FormField: "payload", JSONSuffix: true, PlainText: true}
+	}))
+	part := func(disposition, content string) string {
+		return "--x\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + content + "\r\n"
+	}
+	const fault = "Failed to parse request body: "
+	for _, c := range []struct {
+		name, contentType, body string
+		status                  int
+		want                    string // the echo and the payload's body, or the fault
+	}{
+		{"JSON in a form", formType, `payload=%7B%22id%22%3A+9007199254740993%7D&token=t`, 202, `{"id": 9007199254740993}`},
+		{"a list in a form, with blanks around it", formType, `payload=+[1]%0A`, 202, `[1]`},
+		{"JSON in a multipart form", multipartType, part(`name="a"`, "1") + part(`name="payload"`, `{"a": "ż"}`) + "--x--", 202, `{"a": "ż"}`},
+		{"JSON alone is JSON still", "application/json", `{"payload": 1}`, 202, `{"payload": 1}`},
+		{"a form without the field", formType, `a=1`, 400, fault + `form field "payload" is missing or empty`},
+		{"an empty form", formType, ``, 400, fault + `form field "payload" is missing or empty`},
+		{"an empty field", formType, `payload=&a=1`, 400, fault + `form field "payload" is missing or empty`},
+		{"the field twice", formType, `payload={}&payload={}`, 400, fault + `form field "payload" is there 2 times`},
+		{"a field that is no JSON", formType, `payload=x`, 400, fault + `form field "payload": invalid character 'x' at start of value at byte 0`},
+		{"a field with a name twice", formType, `payload={"a":[{"b":1,"b":2}]}`, 400, fault + `form field "payload": duplicate name "b" at /a/0, byte 13`},
+		{"a field that holds a number", formType, `payload=5`, 400, fault + `form field "payload" is neither an object nor an array`},
+		{"a multipart form without the field", multipartType, part(`name="a"`, "1") + "--x--", 400, fault + `form field "payload" is missing or empty`},
+		{"a file under the field's name", multipartType, part(`name="payload"; filename="a.json"`, "{}") + "--x--", 400, fault + `form field "payload" is a file`},
+
+		{"CloudEvents", "application/cloudevents+json; charset=utf-8", `{"specversion": "1.0"}`, 202, `{"specversion": "1.0"}`},
+		{"a batch of CloudEvents", "application/cloudevents-batch+json", `[]`, 202, `[]`},
+		{"a suffix in upper case", "Application/VND.API+JSON", `{}`, 202, `{}`},
+		{"a suffix on JSON that is none", "application/problem+json", `{`, 400, fault + "unexpected end of JSON input at byte 1"},
+		{"a suffix alone", "application/+json", `{}`, 400, fault + `Unsupported Content-Type: "application/+json"`},
+		{"a suffix on no type", "x+json", `{}`, 400, fault + `Unsupported Content-Type: "x+json"`},
+		{"JSON that is called plain text", "text/plain; charset=UTF-8", `{"Type": "Notification"}`, 202, `{"Type": "Notification"}`},
+		{"plain text that is no JSON", "text/plain", `hello`, 400, fault + "invalid character 'h' at start of value at byte 0"},
+		{"another suffix", "application/cloudevents+xml", `{}`, 400, fault + `Unsupported Content-Type: "application/cloudevents+xml"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := s.send(request{path: "/v1/webhooks/git", headers: []string{"Content-Type: " + c.contentType}, body: c.body})
+			text := got.body
+			if c.status != 202 {
+				text = got.fault(t)
+			}
+			if got.status != c.status || text != c.want {
+				t.Fatalf("got %d %s, want %d %s", got.status, text, c.status, c.want)
+			}
+			for _, d := range s.publisher.take() {
+				if !strings.HasSuffix(string(d.Payload), `"body":`+c.want+"}") {
+					t.Errorf("payload %s", d.Payload)
+				}
+			}
+		})
+	}
+}
+
+func TestTypesThatAreSentTwice(t *testing.T) {
+	s := serve(t, hook("git"))
+	for _, c := range []struct{ header, first, second string }{
+		{"Content-Type", "application/json; charset=utf-8", "text/plain"},
+		{"Content-Encoding", "identity", "gzip"},
+	} {
+		got := s.send(request{path: "/v1/webhooks/git", headers: []string{c.header + ": " + c.first, c.header + ": " + c.second}, body: "{}"})
+		want := fmt.Sprintf("Failed to parse request body: Unsupported %s: %q", c.header, c.first+", "+c.second)
+		if got.status != 400 || got.fault(t) != want {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
@@ -17,9 +15,13 @@ type publishFunc func() error
 
 func (f publishFunc) Publish(context.Context, delivery.Delivery) error { return f() }
 
+func (f publishFunc) PublishOnce(_ context.Context, _ string, d delivery.Delivery) (string, bool, error) {
+	return d.ID, false, f()
+}
+
 func TestBodiesShareABudget(t *testing.T) {
 	h := benchmarkHandler()
-	h.budget = semaphore.NewWeighted(100)
+	h.budget = newBudget(shares * 100)
 	post := func(size int, chunked bool) int {
 		r := httptest.NewRequest(http.MethodPost, "/v1/webhooks/git", strings.NewReader("["+strings.Repeat(" ", size-2)+"]"))
 		r.Header.Set("X-Auth-Token", "secret")

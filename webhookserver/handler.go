@@ -3,15 +3,14 @@ package webhookserver
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
@@ -22,10 +21,16 @@ type Publisher interface {
 	// Publish returns nil once the delivery is stored so that nothing short of a lost disk loses it. After any error the
 	// sender is told that it is not. It is safe for concurrent use, and does not change the delivery.
 	Publish(ctx context.Context, d delivery.Delivery) error
+	// PublishOnce does the same, unless a delivery of the namespace was stored under this id a short while ago. It returns
+	// the id of the delivery that is stored, and whether that is the earlier one.
+	PublishOnce(ctx context.Context, id string, d delivery.Delivery) (first string, duplicate bool, err error)
 }
 
-// Observer hears which requests were refused.
+// Observer hears which requests were refused, and which keys admitted others.
 type Observer interface {
+	// Admitted says that a key of a Secret admitted a request to a webhook of its namespace. It does not block, and is safe
+	// for concurrent use.
+	Admitted(webhook string, key auth.Key)
 	// Rejected says that a webhook refused a request; reason is one word. It does not block, and is safe for concurrent use.
 	Rejected(namespace, webhook, reason string)
 }
@@ -34,13 +39,20 @@ type Observer interface {
 type handler struct {
 	routes    *Routes
 	publisher Publisher
-	observer  Observer // may be nil
+	observer  Observer  // may be nil
+	confirmer Confirmer // may be nil
 	log       logr.Logger
 	now       func() time.Time
-	budget    *semaphore.Weighted // bytes of bodies in memory
-	ids       *deliveryIDs
-	draining  atomic.Bool // the process ends: connections are not kept
-	failing   atomic.Bool // the last delivery was not stored
+	sources   sources
+	failures  *failures
+	rates     *rates
+	pace      pace
+	budget    *budget // bytes of bodies in memory, by tenant
+	// unverified are those whose sender is not known yet, by what the request asks for.
+	unverified *budget
+	ids        *deliveryIDs
+	draining   atomic.Bool // the process ends: connections are not kept
+	failing    atomic.Bool // the last delivery was not stored
 }
 
 // exchange is one request on its way to an answer.
@@ -53,36 +65,49 @@ type exchange struct {
 	table     *Table
 	at        target
 	route     *route // nil: nobody owns the url
+	source    netip.Addr
 	caller    auth.Caller
+	proof     auth.Proof // of the signature that admitted
 
-	reserved int64  // of the budget
-	whole    bool   // nothing of the body is left on the connection
-	body     []byte // as received
-	document []byte // the body as JSON: an object or an array
+	memory   reservation // of the body
+	whole    bool        // nothing of the body is left on the connection
+	body     []byte      // as received
+	document []byte      // the body as JSON: an object or an array
 	delivery delivery.Delivery
-	answered bool
+
+	duplicate bool // the delivery is an earlier one
+	answered  bool
 }
 
-// step is one check, or one part of the work. It returns the answer when the request is refused.
+// step is one check, or one part of the work. It returns why the request is refused, or answers it itself where that is the
+// end of it.
 type step func(*exchange) *refusal
 
-// admission comes before anything that depends on more than the request's head. Until authenticate has passed, no answer
-// tells whether a webhook exists.
-var admission = [...]step{
+// arrival finds out what a request is about.
+var arrival = [...]step{
 	(*exchange).requireTable,
+	(*exchange).limitHeaders,
 	(*exchange).locate,
+}
+
+// admission comes before anything that depends on who owns the url. Until authenticate has passed, no answer but that of
+// permit, which a webhook has to ask for, tells whether it exists.
+var admission = [...]step{
+	(*exchange).permit,
 	(*exchange).authenticate,
 	(*exchange).allowMethod,
 }
 
 // acceptance is what a POST passes after admission. Its last step stores the delivery.
 var acceptance = [...]step{
+	(*exchange).settle,
 	(*exchange).limitBody,
-	(*exchange).reserveBody,
 	(*exchange).readBody,
 	(*exchange).decodeBody,
 	(*exchange).requireRoute,
 	(*exchange).requireRunning,
+	(*exchange).limitRate,
+	(*exchange).shakeHands,
 	(*exchange).makeDelivery,
 	(*exchange).checkSchema,
 	(*exchange).publish,
@@ -90,31 +115,32 @@ var acceptance = [...]step{
 
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{handler: h, w: w, r: r, requestID: requestID(r), whole: r.ContentLength == 0}
+	x := &exchange{handler: h, w: w, r: r, requestID: requestID(r), source: h.sources.of(r), whole: r.ContentLength == 0}
 	defer x.release()
 	defer x.recover()
-	if refused := x.pass(admission[:]); refused != nil {
-		x.refuse(refused)
+	if x.done(arrival[:]) || x.done(admission[:]) {
 		return
 	}
 	if r.Method == http.MethodGet {
 		x.show()
 		return
 	}
-	if refused := x.pass(acceptance[:]); refused != nil {
-		x.refuse(refused)
-		return
+	if !x.done(acceptance[:]) {
+		x.accepted()
 	}
-	x.accepted()
 }
 
-func (x *exchange) pass(steps []step) *refusal {
+// done takes steps until one answers, or until there are no more, when it returns false.
+func (x *exchange) done(steps []step) bool {
 	for _, step := range steps {
 		if refused := step(x); refused != nil {
-			return refused
+			x.refuse(refused)
+		}
+		if x.answered {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 func (x *exchange) requireTable() *refusal {
@@ -135,51 +161,6 @@ func (x *exchange) locate() *refusal {
 		x.route = x.table.find(at)
 	}
 	return nil
-}
-
-func (x *exchange) authenticate() *refusal {
-	credentials, _ := auth.Take(x.r)
-	x.caller = x.table.keyring.Identify(credentials.Token, x.now())
-	switch x.verdict() {
-	case auth.Admitted:
-		return nil
-	case auth.Unavailable:
-		return &keyMissing
-	default:
-		return &unauthorized
-	}
-}
-
-// verdict says whether the credential counts for what the path names. Reading is for tokens of the webhook's namespace and
-// of the system namespace, whoever may post to it.
-func (x *exchange) verdict() auth.Verdict {
-	reading := x.r.Method == http.MethodGet
-	var allowed bool
-	switch {
-	case x.at.collection:
-		allowed = x.caller.MaySomewhere(auth.ScopeList)
-	case x.route == nil:
-		allowed = x.caller.May(scopeOf(x.r.Method), x.at.namespace)
-	case reading:
-		allowed = x.caller.May(auth.ScopeRead, x.route.Namespace)
-	default:
-		return auth.Admit(x.r.Context(), x.route.Auth, &auth.Request{Caller: x.caller, Namespace: x.route.Namespace}).Verdict
-	}
-	if allowed {
-		return auth.Admitted
-	}
-	return auth.Refused
-}
-
-func scopeOf(method string) auth.Scope {
-	switch method {
-	case http.MethodPost:
-		return auth.ScopeSend
-	case http.MethodGet:
-		return auth.ScopeRead
-	default:
-		return auth.ScopeAny
-	}
 }
 
 func (x *exchange) allowMethod() *refusal {
@@ -203,9 +184,17 @@ func (x *exchange) requireRunning() *refusal {
 	return nil
 }
 
+// limitRate refuses what is more than the webhook's owner wants.
+func (x *exchange) limitRate() *refusal {
+	if wait := x.rates.take(x.route.Key, x.route.Rate, x.now()); wait > 0 {
+		return tooMany("RateLimited", wait)
+	}
+	return nil
+}
+
 func (x *exchange) publish() *refusal {
 	ctx := x.r.Context()
-	err := x.publisher.Publish(ctx, x.delivery)
+	err := x.store(ctx)
 	switch {
 	case err == nil:
 		if x.failing.Load() && x.failing.CompareAndSwap(true, false) {
@@ -222,10 +211,21 @@ func (x *exchange) publish() *refusal {
 	return &notStored
 }
 
-func (x *exchange) release() {
-	if x.reserved > 0 {
-		x.budget.Release(x.reserved)
+// store stores the delivery, or finds the one that it repeats.
+func (x *exchange) store(ctx context.Context) error {
+	id := x.once()
+	if id == "" {
+		return x.publisher.Publish(ctx, x.delivery)
 	}
+	first, duplicate, err := x.publisher.PublishOnce(ctx, id, x.delivery)
+	if err == nil {
+		x.delivery.ID, x.duplicate = first, duplicate
+	}
+	return err
+}
+
+func (x *exchange) release() {
+	x.memory.release()
 }
 
 // recover answers 500 after a panic. What was panicked with may hold a piece of the request, so only a runtime error, which
@@ -262,13 +262,4 @@ func requestID(r *http.Request) string {
 		}
 	}
 	return id
-}
-
-// sender returns the address a request came from, without its port.
-func sender(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -36,6 +36,7 @@ type publisher struct {
 
 	mu   sync.Mutex
 	kept []delivery.Delivery
+	once map[string]string // the delivery of an id
 }
 
 func (p *publisher) Publish(ctx context.Context, d delivery.Delivery) error {
@@ -46,6 +47,23 @@ func (p *publisher) Publish(ctx context.Context, d delivery.Delivery) error {
 	defer p.mu.Unlock()
 	p.kept = append(p.kept, d)
 	return nil
+}
+
+// PublishOnce keeps what it gets first under an id.
+func (p *publisher) PublishOnce(ctx context.Context, id string, d delivery.Delivery) (string, bool, error) {
+	p.mu.Lock()
+	first, duplicate := p.once[id]
+	if !duplicate {
+		if p.once == nil {
+			p.once = map[string]string{}
+		}
+		first, p.once[id] = d.ID, d.ID
+	}
+	p.mu.Unlock()
+	if duplicate {
+		return first, true, nil
+	}
+	return first, false, p.Publish(ctx, d)
 }
 
 // take returns what was published since the last call.
@@ -61,6 +79,13 @@ func (p *publisher) take() []delivery.Delivery {
 type rejections struct {
 	mu   sync.Mutex
 	list []string
+	used []string // the keys that admitted
+}
+
+func (r *rejections) Admitted(webhook string, key auth.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used = append(r.used, webhook+" "+key.Secret+"/"+key.Name)
 }
 
 func (r *rejections) Rejected(namespace, webhook, reason string) {

@@ -64,5 +64,5 @@ func (x *exchange) send(value any) {
 		x.refuse(&internalError)
 		return
 	}
-	x.answer(http.StatusOK, body)
+	x.answer(http.StatusOK, jsonType, body)
 }

@@ -2,6 +2,7 @@ package webhookserver
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,22 @@ type Hook struct {
 	Generic bool
 	// Suspended says that whoever is authenticated gets 503.
 	Suspended bool
-	// Auth are the ways to be admitted; any one admits, and without any nobody is.
-	Auth []auth.Method
+	// Auth are the ways to be admitted that need no body, and Signatures those that do; any one admits, and without any
+	// nobody is.
+	Auth       []auth.Method
+	Signatures []*auth.Signature
+	// Sources are the networks from which requests are taken; none: any.
+	Sources []netip.Prefix
+	// Rate bounds the deliveries that are taken.
+	Rate Rate
+	// Deduplicate says which requests are the same; nil: none are.
+	Deduplicate *Deduplication
+	// Handshakes are the questions that are answered.
+	Handshakes Handshakes
 	// MaxBodySize is the largest body in bytes; 0: the default.
 	MaxBodySize int64
+	// Bodies says how bodies are read beyond StackStorm's ways.
+	Bodies Bodies
 	// Schema is for the body of a custom webhook; nil: any.
 	Schema *Schema
 	// Audit says that schema violations are recorded, not refused.
@@ -89,6 +102,7 @@ type Outcome struct {
 // Table is every route, as a value: readers need no lock.
 type Table struct {
 	keyring     *auth.Keyring
+	decoys      decoys
 	routes      map[Key]*route
 	short       map[string]*route
 	sorted      []*route // by url, then namespace
@@ -99,6 +113,8 @@ type Table struct {
 // route is a webhook with what each of its deliveries shares.
 type route struct {
 	Hook
+	methods    []auth.Method     // its own, and decoys of the kinds that others have
+	decoys     []*auth.Signature // of the schemes that others have
 	trigger    string            // of a custom webhook
 	parameters map[string]string // of a custom webhook
 }
@@ -112,6 +128,7 @@ func Build(in Input) (*Table, map[Key]Outcome) {
 		short:       make(map[string]*route, len(in.Hooks)),
 		ruleVersion: in.RuleVersion,
 	}
+	t.decoys = decoysOf(in.Hooks)
 	hooks := slices.Clone(in.Hooks)
 	slices.SortFunc(hooks, stronger)
 	for _, hook := range hooks {
@@ -150,7 +167,9 @@ func (t *Table) add(hook Hook, mayOwnShort bool) {
 	if hook.MaxBodySize <= 0 {
 		hook.MaxBodySize = defaultMaxBodySize
 	}
+	hook.Sources = canonicalPrefixes(hook.Sources)
 	r := &route{Hook: hook}
+	r.methods, r.decoys = t.decoys.besides(&hook)
 	if !hook.Generic {
 		r.trigger, r.parameters = webhookTrigger, map[string]string{"url": hook.URL}
 	}

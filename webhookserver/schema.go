@@ -108,12 +108,7 @@ func (s *Schema) violation(document []byte) string {
 func checkNumbers(value any) error {
 	switch v := value.(type) {
 	case json.Number:
-		at := strings.IndexAny(string(v), "eE")
-		if at < 0 {
-			return nil
-		}
-		exponent, err := strconv.Atoi(string(v[at+1:]))
-		if err != nil || exponent > largestExponent || exponent < -largestExponent {
+		if !inRange(string(v)) {
 			return fmt.Errorf("number %s is out of range", cut(string(v), longestRepr))
 		}
 	case []any:
@@ -130,6 +125,16 @@ func checkNumbers(value any) error {
 		}
 	}
 	return nil
+}
+
+// inRange says that a number can be calculated with.
+func inRange(number string) bool {
+	at := strings.IndexAny(number, "eE")
+	if at < 0 {
+		return true
+	}
+	exponent, err := strconv.Atoi(number[at+1:])
+	return err == nil && -largestExponent <= exponent && exponent <= largestExponent
 }
 
 // firstCause descends to the violation that a person would name: through what only groups others, not into alternatives.

@@ -6,18 +6,19 @@ package webhookserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/net/netutil"
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -34,6 +35,8 @@ const (
 	maxHeaderBytes = 16 << 10
 	// maxConnections bounds what idle and slow connections cost: some 20 KiB each.
 	maxConnections = 10_000
+	// crowded is from how many connections on a new one ends the one that has been idle longest.
+	crowded = maxConnections * 9 / 10
 	// bodyBudget is the memory for bodies in all requests together. A request needs up to four times its body (payload,
 	// echo, the queue's copy), so this is a quarter of what may be used.
 	bodyBudget = 128 << 20
@@ -49,6 +52,15 @@ type Options struct {
 	Publisher Publisher
 	// Observer hears of refused requests; nil: nobody does.
 	Observer Observer
+	// Confirmer calls back providers that ask for it; nil: nobody does, and they are told to come again.
+	Confirmer Confirmer
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For says who sent a request; none: the sender is who
+	// connects.
+	TrustedProxies []netip.Prefix
+	// Failures bounds the 401s of each source; zero: 5 a second, and 50 at once.
+	Failures Rate
+	// TLS is how connections are encrypted; nil: they are not.
+	TLS *tls.Config
 	// Log is where the server tells what changed. It never gets a header, a body, a query or a credential.
 	Log logr.Logger
 	// ShutdownDelay is for how long the server goes on taking requests after it stopped being ready, so that whoever
@@ -79,7 +91,7 @@ func Listen(addr string, o Options) (*Server, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &Server{
-		listener:      listener,
+		listener:      secure(netutil.LimitListener(listener, maxConnections), o.TLS),
 		handler:       h,
 		log:           o.Log,
 		shutdownDelay: o.ShutdownDelay,
@@ -92,6 +104,7 @@ func Listen(addr string, o Options) (*Server, error) {
 			MaxHeaderBytes:               maxHeaderBytes,
 			Protocols:                    protocols,
 			DisableGeneralOptionsHandler: true,
+			ConnState:                    newConnections(crowded).watch,
 			ErrorLog:                     log.New(connectionLog{o.Log}, "", 0),
 		},
 	}, nil
@@ -102,14 +115,21 @@ func newHandler(o Options) *handler {
 	if now == nil {
 		now = time.Now
 	}
+	from := newSources(o.TrustedProxies)
 	return &handler{
-		routes:    o.Routes,
-		publisher: o.Publisher,
-		observer:  o.Observer,
-		log:       o.Log,
-		now:       now,
-		budget:    semaphore.NewWeighted(bodyBudget),
-		ids:       newDeliveryIDs(),
+		routes:     o.Routes,
+		publisher:  o.Publisher,
+		observer:   o.Observer,
+		confirmer:  o.Confirmer,
+		sources:    from,
+		failures:   newFailures(o.Failures, from),
+		rates:      newRates(),
+		log:        o.Log,
+		now:        now,
+		pace:       defaultPace,
+		budget:     newBudget(bodyBudget),
+		unverified: newBudget(bodyBudget),
+		ids:        newDeliveryIDs(),
 	}
 }
 
@@ -134,7 +154,7 @@ func (s *Server) Ready(*http.Request) error {
 // connection, and returns when every request under way has its answer. It is called once.
 func (s *Server) Start(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(netutil.LimitListener(s.listener, maxConnections)) }()
+	go func() { failed <- s.http.Serve(s.listener) }()
 	s.log.Info("serving webhooks", "address", s.Addr().String())
 	select {
 	case err := <-failed:

@@ -28,7 +28,7 @@ func (x *exchange) makeDelivery() *refusal {
 		Trigger:     x.route.trigger,
 		Parameters:  x.route.parameters,
 		TraceTag:    x.traceTag(),
-		Sender:      sender(x.r),
+		Sender:      x.sender(),
 		Received:    now,
 		RuleVersion: x.table.ruleVersion,
 	}
@@ -37,6 +37,14 @@ func (x *exchange) makeDelivery() *refusal {
 	}
 	x.delivery.Payload = x.customPayload()
 	return nil
+}
+
+// sender is the address the request came from; "" where it has none.
+func (x *exchange) sender() string {
+	if !x.source.IsValid() {
+		return ""
+	}
+	return x.source.String()
 }
 
 func (x *exchange) traceTag() string {

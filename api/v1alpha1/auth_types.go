@@ -149,9 +149,9 @@ type CustomSignature struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]+$`
 	Header string `json:"header"`
 
-	// algorithm of the HMAC. Omitted: SHA256.
+	// algorithm that signs. Omitted: HMAC-SHA256. HMAC-SHA1 is for senders that have nothing else.
 	// +optional
-	// +kubebuilder:validation:Enum=SHA256;SHA384;SHA512
+	// +kubebuilder:validation:Enum=HMAC-SHA256;HMAC-SHA512;HMAC-SHA1
 	Algorithm string `json:"algorithm,omitempty"`
 
 	// encoding of the signature in the header. Omitted: Hex.
@@ -221,7 +221,8 @@ type JWTAuth struct {
 	JWKSURL string `json:"jwksURL,omitempty"`
 
 	// secretRef is a Secret of the webhook's namespace with the label hookstorm.dev/auth: jwt, whose keys each hold a JSON
-	// Web Key Set. Missing or without one: nobody is admitted, and whoever sends a bearer token gets 503.
+	// Web Key Set. Missing or without one: nobody is admitted, and whoever sends a token that would be if it were signed gets
+	// 503.
 	// +optional
 	SecretRef *LocalSecretReference `json:"secretRef,omitempty"`
 

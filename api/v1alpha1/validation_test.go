@@ -56,7 +56,7 @@ var _ = Describe("What the API server takes", func() {
 			{signature: {scheme: Twilio, secretRef: {name: a}, publicURL: "https://hooks.example.org"}},
 			{signature: {scheme: Grafana, secretRef: {name: a}, timestampHeader: X-Time}},
 			{signature: {scheme: AWSSNS, sns: {topicARNs: ["arn:aws:sns:eu-west-1:1:t"], confirm: true}}},
-			{signature: {scheme: Custom, secretRef: {name: a}, custom: {header: X-Signature, algorithm: SHA512, encoding: Base64, prefix: "v1=",
+			{signature: {scheme: Custom, secretRef: {name: a}, custom: {header: X-Signature, algorithm: HMAC-SHA512, encoding: Base64, prefix: "v1=",
 			  signed: "{id}.{timestamp}.{body}", idHeader: X-Id, timestampHeader: X-Time}}},
 			{basic: {secretRef: {name: a}}}, {kubernetes: {}}, {clientCertificate: {secretRef: {name: a}, names: [ci]}}, {anonymous: {}},
 			{jwt: {issuer: "https://i", audiences: [a], jwksURL: "https://i/keys", requiredClaims: [claims.sub == "x"], clockSkew: 30s}}]`)),

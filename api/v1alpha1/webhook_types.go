@@ -418,6 +418,7 @@ const (
 	DefaultHistorySucceeded = 100
 	DefaultHistoryFailed    = 100
 	DefaultHistoryTTL       = 24 * time.Hour
+	DefaultClockSkew        = time.Minute
 )
 
 // Authentication returns the entries of auth, or the default where it is omitted.
@@ -434,6 +435,22 @@ func (s *WebhookSpec) MaxBodySize() int64 {
 		return DefaultMaxBodySize
 	}
 	return s.Limits.MaxBodySize.Value()
+}
+
+// RequestsPerSecond returns how many deliveries are taken a second; 0: as many as come.
+func (s *WebhookSpec) RequestsPerSecond() int {
+	if s.Limits == nil || s.Limits.RequestsPerSecond == nil {
+		return 0
+	}
+	return int(*s.Limits.RequestsPerSecond)
+}
+
+// Burst returns how many deliveries are taken at once; 0: the server's default.
+func (s *WebhookSpec) Burst() int {
+	if s.Limits == nil || s.Limits.Burst == nil {
+		return 0
+	}
+	return int(*s.Limits.Burst)
 }
 
 // RuleNamespaces returns which namespaces' Rules may see the triggers.

@@ -26,9 +26,14 @@ func (a accepted) Publish(_ context.Context, d delivery.Delivery) error {
 	return nil
 }
 
+func (a accepted) PublishOnce(ctx context.Context, _ string, d delivery.Delivery) (string, bool, error) {
+	return d.ID, false, a.Publish(ctx, d)
+}
+
 type nobody struct{}
 
-func (nobody) Rejected(_, _, _ string) {}
+func (nobody) Rejected(_, _, _ string)   {}
+func (nobody) Admitted(string, auth.Key) {}
 
 // serve runs HookStorm's server with a webhook sample, and returns its address.
 func serve(t *testing.T, publisher webhookserver.Publisher) string {

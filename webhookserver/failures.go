@@ -1,0 +1,96 @@
+package webhookserver
+
+import (
+	"net/netip"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
+)
+
+// defaultFailures is how many 401s a source gets. A sender with a wrong key, which posts what it has to post, stays below
+// it; a search that is held to it takes years for six letters and digits.
+var defaultFailures = Rate{PerSecond: 5, Burst: 50}
+
+const (
+	// failingSources is how many sources are remembered, some 250 bytes each. Who has more addresses than that gets a new
+	// burst with each, remembered or not.
+	failingSources = 16 << 10
+	// guessable is below how many bytes a credential can be found by trying. Keys of signatures have as many at least.
+	guessable = auth.MinSigningKey
+	// sourceBits is the network that IPv6 gives to one customer: who has one address of it has them all.
+	sourceBits = 64
+)
+
+// failures bounds the 401s of each source. It is safe for concurrent use.
+//
+// A source is an address, and behind an address there may be many senders: a provider's machines, which anybody can have post
+// here with a wrong key, or an Ingress that is not among the trusted proxies. So a source over its limit is not shut out.
+// It loses only what makes guessing worthwhile: credentials short enough to be guessed are not tried for it. Every request
+// that is admitted by a longer token, a signature, a certificate, or because the webhook is anonymous, is admitted all the
+// same, and the rest is answered 429 instead of 401. Who has a short token shares the fate of its address while somebody guesses
+// from it; there is no telling the two apart without trying both, which is what guessing needs.
+//
+// Loopback and the trusted proxies themselves are not limited: such an address is everybody's.
+type failures struct {
+	limit   Rate
+	sources sources
+	buckets *lru.Cache[netip.Prefix, *rate.Limiter] // of the sources that failed, the last ones
+}
+
+func newFailures(limit Rate, s sources) *failures {
+	if limit == (Rate{}) {
+		limit = defaultFailures
+	}
+	// An error means a size below 1.
+	buckets, _ := lru.New[netip.Prefix, *rate.Limiter](failingSources)
+	return &failures{limit: limit, sources: s, buckets: buckets}
+}
+
+// exceeded reports whether a source has had its 401s.
+func (f *failures) exceeded(addr netip.Addr, now time.Time) bool {
+	if f.buckets.Len() == 0 || f.sources.shared(addr) {
+		return false
+	}
+	bucket, failed := f.buckets.Peek(sourceOf(addr))
+	return failed && untilNext(bucket, now) > 0
+}
+
+// count takes a 401 of a source. The result is 0 if the source may have it, else how long until it may.
+func (f *failures) count(addr netip.Addr, now time.Time) time.Duration {
+	if f.sources.shared(addr) {
+		return 0
+	}
+	source := sourceOf(addr)
+	bucket, failed := f.buckets.Get(source)
+	if !failed {
+		bucket = rate.NewLimiter(rate.Limit(f.limit.PerSecond), f.limit.burst())
+		if earlier, found, _ := f.buckets.PeekOrAdd(source, bucket); found {
+			bucket = earlier
+		}
+	}
+	return take(bucket, now)
+}
+
+// sourceOf returns the network that one sender has.
+func sourceOf(addr netip.Addr) netip.Prefix {
+	// An error means more bits than the address has.
+	network, _ := addr.Prefix(min(sourceBits, addr.BitLen()))
+	return network
+}
+
+// withoutGuessable returns credentials without those that can be found by trying.
+func withoutGuessable(c auth.Credentials) auth.Credentials {
+	if len(c.Token) < guessable {
+		c.Token = ""
+	}
+	if len(c.Bearer) < guessable {
+		c.Bearer = ""
+	}
+	if len(c.Password) < guessable {
+		c.Username, c.Password, c.Basic = "", "", false
+	}
+	return c
+}

@@ -1,0 +1,222 @@
+package webhookserver_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
+	"github.com/hookstorm/hookstorm/webhookserver"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
+)
+
+// TestASourceThatGuessesIsSlowedDown lets one source fail until it gets no more 401s.
+func TestASourceThatGuessesIsSlowedDown(t *testing.T) {
+	const long, proxy = "a token of more than 16 bytes", "127.0.0.1/32"
+	given := append(tokens(), auth.Token{
+		Digest: auth.Digest([]byte(long)), Key: auth.Key{Namespace: "team", Secret: "long"}, Scopes: []auth.Scope{auth.ScopeSend},
+	})
+	s := start(t, func(o *webhookserver.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(proxy)}
+		o.Failures = webhookserver.Rate{PerSecond: 1, Burst: 10}
+	})
+	open := func(h *webhookserver.Hook) { h.Auth = []auth.Method{auth.Anonymous{}} }
+	table, _ := webhookserver.Build(webhookserver.Input{
+		Hooks: []webhookserver.Hook{hook("git"), hook("open", open)}, Tokens: given, SystemNamespace: system,
+	})
+	s.routes.Publish(table)
+	post := func(path, from, token string) response {
+		return s.send(request{path: path, anonymous: true, headers: []string{"X-Forwarded-For: " + from, "X-Auth-Token: " + token}})
+	}
+	got := map[int]int{}
+	for i := range 15 {
+		path := []string{"/v1/webhooks/git", "/v1/webhooks/none"}[i%2]
+		got[post(path, "192.0.2.1", "guess"+strconv.Itoa(i)).status]++
+	}
+	if diff := cmp.Diff(map[int]int{401: 10, 429: 5}, got); diff != "" {
+		t.Errorf("guesses (-want +got):\n%s", diff)
+	}
+	for _, c := range []struct {
+		name, path, from, token string
+		want                    int
+	}{
+		{"the right token, which may have been guessed", "/v1/webhooks/git", "192.0.2.1", systemToken, 429},
+		{"the right token, which nobody guesses", "/v1/webhooks/git", "192.0.2.1", long, 202},
+		{"a wrong one that is as long", "/v1/webhooks/git", "192.0.2.1", long + "!", 429},
+		{"no token, where there is no need of one", "/v1/webhooks/open", "192.0.2.1", "", 202},
+		{"no token, where there is", "/v1/webhooks/git", "192.0.2.1", "", 429},
+		{"another source", "/v1/webhooks/git", "192.0.2.2", systemToken, 202},
+		{"who pretends to be another source", "/v1/webhooks/git", "192.0.2.2, 192.0.2.1", systemToken, 429},
+		{"the proxy itself", "/v1/webhooks/git", "", systemToken, 202},
+		{"outside of the prefixes it is as for everybody", "/nothing", "192.0.2.1", systemToken, 404},
+	} {
+		answer := post(c.path, c.from, c.token)
+		if answer.status != c.want || (answer.header.Get("Retry-After") == "1") != (c.want == 429) {
+			t.Errorf("%s: %d with Retry-After %q, want %d", c.name, answer.status, answer.header.Get("Retry-After"), c.want)
+		}
+	}
+}
+
+// TestAWebhookHasItsRate sends more than a webhook takes, and to another.
+func TestAWebhookHasItsRate(t *testing.T) {
+	s := serve(t, hook("git", func(h *webhookserver.Hook) { h.Rate = webhookserver.Rate{PerSecond: 1, Burst: 3} }), hook("other"))
+	var got []string
+	for range 5 {
+		answer := s.send(request{path: "/v1/webhooks/git"})
+		got = append(got, fmt.Sprint(answer.status, answer.header.Get("Retry-After")))
+	}
+	s.program(hook("git", func(h *webhookserver.Hook) { h.Rate = webhookserver.Rate{PerSecond: 1, Burst: 4} }), hook("other"))
+	for _, q := range []request{{path: "/v1/webhooks/git"}, {path: "/v1/webhooks/git", anonymous: true}, {path: "/v1/webhooks/other"}} {
+		got = append(got, strconv.Itoa(s.send(q).status))
+	}
+	if diff := cmp.Diff([]string{"202", "202", "202", "4291", "4291", "429", "401", "202"}, got); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+	if stored := len(s.publisher.take()); stored != 4 {
+		t.Errorf("%d deliveries, want 4", stored)
+	}
+}
+
+// TestOnlySomeSourcesMayPost posts to a webhook with sourceRanges, with a valid token each time.
+func TestOnlySomeSourcesMayPost(t *testing.T) {
+	s := start(t, func(o *webhookserver.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	s.program(hook("git", func(h *webhookserver.Hook) {
+		h.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("::ffff:198.51.100.0/120")}
+	}))
+	for _, c := range []struct {
+		name, from string
+		want       int
+	}{
+		{"from there", "192.0.2.7", 202},
+		{"from the other network", "198.51.100.7", 202},
+		{"from elsewhere", "203.0.113.9", 401},
+		{"from elsewhere, as if passed on from there", "192.0.2.7, 203.0.113.9", 401},
+		{"from who does not say", "unknown", 401},
+		{"from the proxy itself", "", 401},
+	} {
+		answer := s.send(request{path: "/v1/webhooks/git", headers: []string{"X-Forwarded-For: " + c.from}})
+		if answer.status != c.want || c.want == 401 && answer.body != unauthorized {
+			t.Errorf("%s: %d %s, want %d", c.name, answer.status, answer.body, c.want)
+		}
+	}
+	senders := []string{}
+	for _, d := range s.publisher.take() {
+		senders = append(senders, d.Sender)
+	}
+	if diff := cmp.Diff([]string{"192.0.2.7", "198.51.100.7"}, senders); diff != "" {
+		t.Errorf("senders (-want +got):\n%s", diff)
+	}
+}
+
+// postWhenAsked posts a body only when the server asks for it, and returns the status; 0 where there is no answer.
+func (s *site) postWhenAsked(path, body string) int {
+	connection, err := net.Dial("tcp", s.server.Addr().String())
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = connection.Close() }()
+	head := "POST " + path + " HTTP/1.1\r\n" + asUsual + "Expect: 100-continue\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
+	if _, err := io.WriteString(connection, head); err != nil {
+		return 0
+	}
+	reader := bufio.NewReader(connection)
+	answer, err := http.ReadResponse(reader, nil)
+	if err == nil && answer.StatusCode == http.StatusContinue {
+		if _, err := io.WriteString(connection, body); err != nil {
+			return 0
+		}
+		answer, err = http.ReadResponse(reader, nil)
+	}
+	if err != nil {
+		return 0
+	}
+	return answer.StatusCode
+}
+
+// TestOneTenantLeavesOthersTheirShare keeps every delivery of one namespace waiting while others post.
+func TestOneTenantLeavesOthersTheirShare(t *testing.T) {
+	release, waiting := make(chan struct{}), make(chan struct{}, 1000)
+	s := start(t, func(o *webhookserver.Options) {
+		o.Publisher = &publisher{publish: func(_ context.Context, d delivery.Delivery) error {
+			if d.Namespace == "team" {
+				waiting <- struct{}{}
+				<-release
+			}
+			return nil
+		}}
+	})
+	other := func(h *webhookserver.Hook) { h.Namespace = "other" }
+	s.program(hook("noisy"), hook("too"), hook("quiet", other))
+	// A share is 32 MiB.
+	body := "{}" + strings.Repeat(" ", 1<<20-2)
+	answers := make(chan int, 40)
+	for i := range 40 {
+		path := []string{"/v1/webhooks/noisy", "/v1/webhooks/too"}[i%2]
+		go func() { answers <- s.postWhenAsked(path, body) }()
+	}
+	got := map[int]int{}
+	for range 8 {
+		got[<-answers]++
+	}
+	for range 32 {
+		<-waiting
+	}
+	if status := s.send(request{path: "/v1/webhooks/quiet", body: body}).status; status != 202 {
+		t.Errorf("another tenant: %d", status)
+	}
+	close(release)
+	for range 32 {
+		got[<-answers]++
+	}
+	if diff := cmp.Diff(map[int]int{503: 8, 202: 32}, got); diff != "" {
+		t.Errorf("the noisy tenant (-want +got):\n%s", diff)
+	}
+}
+
+// TestMemoryTellsNothing fills the share of what one url may hold before its senders are known. What is answered then must
+// depend on which url it was, not on whether somebody owns it.
+func TestMemoryTellsNothing(t *testing.T) {
+	signature, err := auth.NewSignature(auth.SignatureOptions{Scheme: "GitHub", Keys: []auth.SigningKey{
+		{Key: auth.Key{Namespace: "team", Secret: "s", Name: "k"}, Value: []byte("a key of sixteen bytes or more")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(h *webhookserver.Hook) { h.Auth, h.Signatures = nil, []*auth.Signature{signature} }
+	for _, full := range []string{"git", "none"} {
+		s := serve(t, hook("git", signed), hook("other", signed))
+		// ask returns what is answered to a head whose body is held back.
+		ask := func(url string) int {
+			connection := s.dial()
+			head := "POST /v1/webhooks/" + url + " HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=" + strings.Repeat("0", 64) +
+				"\r\nExpect: 100-continue\r\nContent-Length: 1048576\r\n\r\n"
+			if _, err := io.WriteString(connection, head); err != nil {
+				t.Fatal(err)
+			}
+			return s.answer(connection).status
+		}
+		for i := range 32 {
+			if status := ask(full); status != 100 {
+				t.Fatalf("body %d to %s: %d", i, full, status)
+			}
+		}
+		got := map[string]int{}
+		for _, url := range []string{full, "other", "else"} {
+			got[url] = ask(url)
+		}
+		if diff := cmp.Diff(map[string]int{full: 503, "other": 100, "else": 100}, got); diff != "" {
+			t.Errorf("after the share of %s (-want +got):\n%s", full, diff)
+		}
+	}
+}
