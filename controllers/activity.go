@@ -114,7 +114,11 @@ func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instanc
 			"lastFailure": v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message},
 		})
 		regarding := &v1alpha1.Rule{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name, UID: r.UID}}
-		a.events.Eventf(regarding, nil, corev1.EventTypeWarning, outcome.Reason, "Dispatch", "%s: %s", instance, outcome.Message)
+		note := outcome.Message
+		if instance != "" {
+			note = instance + ": " + note
+		}
+		a.events.Eventf(regarding, nil, corev1.EventTypeWarning, outcome.Reason, "Dispatch", "%s", note)
 	}
 }
 
