@@ -100,7 +100,7 @@ fuzz: ## Run every fuzz target for FUZZ_TIME
 soak: build ## Run the long tests: kills, restarts, queues and a minute of each fuzz target
 	@$(MAKE) fuzz FUZZ_TIME=60s
 	@KUBEBUILDER_ASSETS=$$($(CONTROLPLANE) $(TEST_BINARIES)); export KUBEBUILDER_ASSETS; set -x; \
-	HOOKSTORM_SOAK=1 go test -v -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/...
+	HOOKSTORM_SOAK=1 go test -v -race -timeout=24h $(TEST_FLAGS) ./test/e2e/... ./internal/queue/... ./webhookserver/
 
 .PHONY: bench
 bench: build ## Measure, print a table and write bench.json
