@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/PagerDuty/go-pagerduty v1.8.0
+	github.com/go-playground/webhooks/v6 v6.4.0
 	github.com/google/go-github/v84 v84.0.0
 	github.com/hookstorm/hookstorm v0.0.0
 	github.com/slack-go/slack v0.35.0
