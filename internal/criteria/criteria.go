@@ -52,9 +52,10 @@ const (
 	ReasonNotMet Reason = "CriterionNotMet"
 )
 
-// Compile compiles criteria, in the order of their keys. The error names every key that is wrong, with the fix.
+// Compile compiles criteria, in the order of their keys. The error names every key that is wrong below spec.criteria, their
+// place in a Rule, with the fix.
 func Compile(definitions map[string]Criterion) (*Set, error) {
-	compiled, err := compiler{variables: expression.RuleVariables}.all("criteria", definitions)
+	compiled, err := compiler{variables: expression.RuleVariables}.all("spec.criteria", definitions)
 	return &Set{criteria: compiled}, err
 }
 

@@ -155,7 +155,7 @@ func TestWhatIsWrongIsSaidWhenItIsCompiled(t *testing.T) {
 		deep = `{"item": {"type": "search", "condition": "any", "pattern": ` + deep + `}}`
 	}
 	tests := map[string]struct{ key, operator, pattern, condition, want string }{
-		"an unknown operator":         {"trigger.a", "like", `"x"`, "", `criteria["trigger.a"]: type: unknown operator "like"; use one of contains, endswith, eq,`},
+		"an unknown operator":         {"trigger.a", "like", `"x"`, "", `spec.criteria["trigger.a"]: type: unknown operator "like"; use one of contains, endswith, eq,`},
 		"an operator in another case": {"trigger.a", "Equals", `"x"`, "", `type: unknown operator "Equals"`},
 		"a missing pattern":           {"trigger.a", "equals", ``, "", `pattern: required and not null for operator equals`},
 		"a null pattern":              {"trigger.a", "equals", `null`, "", `pattern: required and not null for operator equals`},
@@ -210,7 +210,7 @@ func TestAPayloadThatIsNoJSONIsAnError(t *testing.T) {
 
 func TestEveryWrongCriterionIsNamed(t *testing.T) {
 	_, err := Compile(map[string]Criterion{"trigger.a": {Type: "no"}, "trigger.b": {Type: "nor"}})
-	for _, want := range []string{`criteria["trigger.a"]`, `criteria["trigger.b"]`} {
+	for _, want := range []string{`spec.criteria["trigger.a"]`, `spec.criteria["trigger.b"]`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

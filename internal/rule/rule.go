@@ -84,11 +84,7 @@ func compileCriteria(declared map[string]v1alpha1.Criterion) (*criteria.Set, err
 		}
 		definitions[key] = definition
 	}
-	set, err := criteria.Compile(definitions)
-	if err != nil {
-		return nil, fmt.Errorf("spec.%w", err)
-	}
-	return set, nil
+	return criteria.Compile(definitions)
 }
 
 func compileWhen(expressions []v1alpha1.Expression) ([]condition, error) {
