@@ -220,7 +220,7 @@ func decodeAction(value any) (*v1alpha1.Action, error) {
 	if err := json.Unmarshal(document, &decoded); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return nil, fmt.Errorf("%s: needs a %s, and its template gave a %s; convert it with string(…)", wrong.Field, wrong.Type, wrong.Value)
+			return nil, fmt.Errorf("%s: needs a %s, and its template gave a %s; convert it with string(…)", wrong.Field, wrong.Type.Kind(), wrong.Value)
 		}
 		return nil, fmt.Errorf("reading what the templates gave: %w", err)
 	}
