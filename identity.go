@@ -32,7 +32,9 @@ func newProgrammer(
 		// There is no set, and so no change, before the programmer asks for one.
 		Changed: func() { programmer.Rebuild() },
 	})
-	programmer = controllers.NewProgrammer(mgr.GetClient(), o.settings, controllers.Identity{
+	settings := o.settings
+	settings.TLS = o.certDir != ""
+	programmer = controllers.NewProgrammer(mgr.GetClient(), settings, controllers.Identity{
 		Reviewer: identity.NewReviewer(identity.ReviewerOptions{
 			Tokens: cluster.AuthenticationV1().TokenReviews(),
 			Access: cluster.AuthorizationV1().SubjectAccessReviews(),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -188,6 +189,7 @@ func (a *authEntry) signature(s *v1alpha1.SignatureAuth) error {
 	o := auth.SignatureOptions{
 		Scheme:          string(s.Scheme),
 		Tolerance:       s.Tolerance.Or(0),
+		Header:          s.Header,
 		TimestampHeader: s.TimestampHeader,
 		PublicURL:       s.PublicURL,
 		Certificates:    a.identity.Certificates,
@@ -243,9 +245,9 @@ func (a *authEntry) jwt(j *v1alpha1.JWTAuth) (auth.Method, error) {
 	}
 	if j.SecretRef != nil {
 		a.usable("jwt.secretRef", v1alpha1.AuthJWT, j.SecretRef.Name, func(key auth.Key, value []byte) error {
-			keys, err := auth.ReadIssuerKeys(key, value)
+			keys, err := auth.ParseKeys(value)
 			if err == nil {
-				o.Keys = append(o.Keys, keys)
+				o.Keys = append(o.Keys, auth.IssuerKeys{Key: key, KeySet: auth.StaticKeys(keys)})
 			}
 			return err
 		})
@@ -265,6 +267,10 @@ func (a *authEntry) jwt(j *v1alpha1.JWTAuth) (auth.Method, error) {
 
 // clientCertificate resolves an entry clientCertificate.
 func (a *authEntry) clientCertificate(c *v1alpha1.ClientCertificateAuth) (auth.Method, error) {
+	if !a.tls {
+		a.unresolved(v1alpha1.ReasonTLSNotServed, "%s.clientCertificate: webhooks are served without TLS here, so that nobody can show a certificate; "+
+			"set --webhook-tls-cert-dir, or choose another way to be admitted", a.field)
+	}
 	var authorities []auth.Authority
 	a.usable("clientCertificate.secretRef", v1alpha1.AuthCA, c.SecretRef.Name, func(key auth.Key, value []byte) error {
 		read, err := auth.ReadAuthorities(key, value)
@@ -339,7 +345,7 @@ func compileDeduplicate(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplicatio
 	case d == nil:
 		return nil, nil
 	case d.By == v1alpha1.DeduplicateByHeader:
-		return webhookserver.ByHeader(d.Header), nil
+		return deduplicateByHeader(spec)
 	case d.By == v1alpha1.DeduplicateByExpression:
 		compiled, err := webhookserver.ByExpression(string(d.Expression))
 		if err != nil {
@@ -351,6 +357,20 @@ func compileDeduplicate(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplicatio
 	default:
 		return webhookserver.BySignedContent(), nil
 	}
+}
+
+func deduplicateByHeader(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplication, error) {
+	header := spec.Deduplicate.Header
+	for _, entry := range spec.Authentication() {
+		if entry.Signature != nil && entry.Signature.Custom != nil && strings.EqualFold(entry.Signature.Custom.Header, header) {
+			return nil, fmt.Errorf("spec.deduplicate.header: %s holds the signature; name another header, or choose SignedContent", header)
+		}
+	}
+	compiled, err := webhookserver.ByHeader(header)
+	if err != nil {
+		return nil, fmt.Errorf("spec.deduplicate.header: %w", err)
+	}
+	return compiled, nil
 }
 
 // conditions returns the compiled conditions of an entry of spec.auth.

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,10 +43,18 @@ func (reviewer) MayPost(context.Context, string, string, string, string) (bool, 
 	return false, nil
 }
 
+// certificates has none: no request is verified here.
+type certificates struct{}
+
+func (certificates) Certificate(context.Context, string) (*x509.Certificate, error) {
+	return nil, errors.New("there is no certificate here")
+}
+
 func identity() controllers.Identity {
 	return controllers.Identity{
-		Reviewer: reviewer{},
-		KeySet:   func(string, string) (controllers.KeySet, error) { return &keys, nil },
+		Reviewer:     reviewer{},
+		Certificates: certificates{},
+		KeySet:       func(string, string) (controllers.KeySet, error) { return &keys, nil },
 	}
 }
 
@@ -170,6 +179,7 @@ var _ = Describe("Who may post", func() {
 		ExpectCondition(ctx, w, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid, message)
 	},
 		Entry("a signature", "{by: SignedContent}", "spec.deduplicate.by: SignedContent needs an entry signature in spec.auth"),
+		Entry("another header than the signature's", "{by: Header, header: X-Hub-Signature-256}", "spec.deduplicate.header: X-Hub-Signature-256 holds a credential or a signature"),
 		Entry("an expression", "{by: Expression, expression: body.id}", "there is no variable body"),
 	)
 })

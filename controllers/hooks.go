@@ -55,6 +55,7 @@ func (h *hook) unresolved(reason, format string, arguments ...any) {
 type resolver struct {
 	system      string // HookStorm's own namespace
 	externalURL string
+	tls         bool
 	identity    *Identity
 	secrets     labelledSecrets
 	namespaces  map[string]labels.Set

@@ -23,6 +23,8 @@ type Settings struct {
 	ShortURLNamespaces []string
 	// ExternalURL is where senders reach the server, such as https://hooks.example.org; empty: not known.
 	ExternalURL string
+	// TLS says that webhooks are served with TLS, without which nobody can show a certificate.
+	TLS bool
 }
 
 // snapshot is everything that a program is built from, as the caches hold it. It is not changed.
@@ -180,6 +182,7 @@ func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook,
 	r := &resolver{
 		system:      c.settings.SystemNamespace,
 		externalURL: c.settings.ExternalURL,
+		tls:         c.settings.TLS,
 		identity:    &c.identity,
 		secrets:     secrets,
 		namespaces:  labelSets(s.namespaces),

@@ -64,7 +64,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 func startControllers(mgr ctrl.Manager) {
 	GinkgoHelper()
 	c := mgr.GetClient()
-	programmer = controllers.NewProgrammer(c, controllers.Settings{SystemNamespace: system, ExternalURL: "https://hooks.example"}, identity(), books, routes)
+	programmer = controllers.NewProgrammer(c, controllers.Settings{SystemNamespace: system, ExternalURL: "https://hooks.example", TLS: true}, identity(), books, routes)
 	keeper := &controllers.KeptWebhookReconciler{Client: c}
 	history := &controllers.HistoryReconciler{Client: c, Limits: controllers.DefaultHistoryLimits, Now: time.Now}
 	secrets := &controllers.SecretReconciler{Client: c, Events: mgr.GetEventRecorder("hookstorm")}

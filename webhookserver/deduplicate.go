@@ -22,9 +22,13 @@ type Deduplication struct {
 // BySignedContent takes what was signed.
 func BySignedContent() *Deduplication { return &Deduplication{signed: true} }
 
-// ByHeader takes the value of a header.
-func ByHeader(name string) *Deduplication {
-	return &Deduplication{header: http.CanonicalHeaderKey(name)}
+// ByHeader takes the value of a header. One that holds a credential or a signature is an error: it is taken out before.
+func ByHeader(name string) (*Deduplication, error) {
+	canonical := http.CanonicalHeaderKey(name)
+	if secretHeaders[canonical] {
+		return nil, fmt.Errorf("%s holds a credential or a signature; name a header with an id", name)
+	}
+	return &Deduplication{header: canonical}, nil
 }
 
 // ByExpression takes the value of a CEL expression over trigger, the payload. An error says what is wrong with it.

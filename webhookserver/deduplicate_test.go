@@ -13,13 +13,17 @@ func TestTheSameIsTakenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	header, err := webhookserver.ByHeader("x-id")
+	if err != nil {
+		t.Fatal(err)
+	}
 	by := func(d *webhookserver.Deduplication) func(*webhookserver.Hook) {
 		return func(h *webhookserver.Hook) { h.Deduplicate = d }
 	}
 	s := serve(t,
 		hook("signed", signedBy(t, github(signingKey)), by(webhookserver.BySignedContent())),
 		hook("signed2", signedBy(t, github(signingKey)), by(webhookserver.BySignedContent())),
-		hook("header", by(webhookserver.ByHeader("x-id"))),
+		hook("header", by(header)),
 		hook("value", by(expression)),
 		hook("every"))
 	signed := func(path, body, id string) request {
@@ -59,5 +63,13 @@ func TestTheSameIsTakenOnce(t *testing.T) {
 				t.Errorf("X-Delivery-Duplicate: %q, then %q", first.header.Get("X-Delivery-Duplicate"), told)
 			}
 		})
+	}
+}
+
+func TestACredentialMakesNothingTheSame(t *testing.T) {
+	for _, name := range []string{"X-Hub-Signature-256", "x-gitlab-token", "Authorization", "X-Auth-Token", "cookie"} {
+		if _, err := webhookserver.ByHeader(name); err == nil {
+			t.Errorf("%s is taken", name)
+		}
 	}
 }

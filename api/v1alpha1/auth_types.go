@@ -81,7 +81,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="has(self.sns) == (self.scheme == 'AWSSNS')",message="spec.auth.signature.sns: needed with scheme: AWSSNS, and only there"
 // +kubebuilder:validation:XValidation:rule="has(self.custom) == (self.scheme == 'Custom')",message="spec.auth.signature.custom: needed with scheme: Custom, and only there"
 // +kubebuilder:validation:XValidation:rule="!has(self.publicURL) || self.scheme == 'Twilio'",message="spec.auth.signature.publicURL: only with scheme: Twilio, which signs the url"
-// +kubebuilder:validation:XValidation:rule="!has(self.timestampHeader) || self.scheme == 'Grafana'",message="spec.auth.signature.timestampHeader: only with scheme: Grafana, where it is a setting"
+// +kubebuilder:validation:XValidation:rule="(!has(self.header) && !has(self.timestampHeader)) || self.scheme == 'Grafana'",message="spec.auth.signature.header, timestampHeader: only with scheme: Grafana, where they are settings"
 type SignatureAuth struct {
 	// scheme is how the provider signs.
 	// +required
@@ -106,6 +106,13 @@ type SignatureAuth struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^https?://[^/?#]+(/[^?#]*)?$`
 	PublicURL string `json:"publicURL,omitempty"`
+
+	// header is, for Grafana, the header that its setting "signature header" names. Omitted: X-Grafana-Alerting-Signature. At
+	// most 64 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]+$`
+	Header string `json:"header,omitempty"`
 
 	// timestampHeader is, for Grafana, the header that its setting "timestamp header" names; then the time is signed too.
 	// Omitted: no time is signed. At most 64 characters.

@@ -8,7 +8,7 @@ const (
 	ConditionAccepted = "Accepted"
 
 	// ConditionResolvedRefs says whether everything the spec refers to exists and is usable.
-	// True: ResolvedRefs. False: SecretNotFound, SecretInvalid, KeysUnreachable; for a Rule also ActionsNotAllowed.
+	// True: ResolvedRefs. False: SecretNotFound, SecretInvalid, KeysUnreachable, TLSNotServed; for a Rule also ActionsNotAllowed.
 	ConditionResolvedRefs = "ResolvedRefs"
 
 	// ConditionProgrammed says whether the object is live in the route table or the rule book.
@@ -42,6 +42,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid: a Secret that the spec refers to holds no usable key.
 	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonTLSNotServed: the spec asks for client certificates, and webhooks are served without TLS.
+	ReasonTLSNotServed = "TLSNotServed"
 	// ReasonKeysUnreachable: the keys of an issuer that the spec refers to cannot be had.
 	ReasonKeysUnreachable = "KeysUnreachable"
 	// ReasonActionsNotAllowed: HookStorm may not act as ServiceAccounts of the Rule's namespace; the message says how to allow it.

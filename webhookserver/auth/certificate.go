@@ -28,14 +28,6 @@ type Authority struct {
 // ReadAuthorities reads the certificates in PEM that a key of a Secret holds. Each must be an authority's: any other one in
 // the bundle would admit whoever holds its key.
 func ReadAuthorities(key Key, bundle []byte) ([]Authority, error) {
-	authorities, err := readAuthorities(key, bundle)
-	if err != nil {
-		return nil, fmt.Errorf("clientCertificate.secretRef: reading key %q of Secret %q: %w", key.Name, key.Secret, err)
-	}
-	return authorities, nil
-}
-
-func readAuthorities(key Key, bundle []byte) ([]Authority, error) {
 	var authorities []Authority
 	begun := bytes.Count(bundle, []byte("-----BEGIN "))
 	for {

@@ -15,6 +15,9 @@ const (
 	apiKeyQuery  = "st2-api-key"
 )
 
+// credentialHeaders hold credentials, or may.
+var credentialHeaders = [...]string{tokenHeader, apiKeyHeader, "Authorization", "Proxy-Authorization", "Cookie"}
+
 // Take returns what a request shows of its sender, and its path and query as they were sent; and removes everything that is
 // or may hold a credential, and the whole query, so that nothing after it can log, store or forward a secret. Signatures
 // stay, for Strip to remove once they are verified.
@@ -29,7 +32,7 @@ func Take(r *http.Request) (Credentials, string) {
 	if r.TLS != nil {
 		c.Certificates = r.TLS.PeerCertificates
 	}
-	for _, name := range [...]string{tokenHeader, apiKeyHeader, "Authorization", "Proxy-Authorization", "Cookie"} {
+	for _, name := range credentialHeaders {
 		delete(r.Header, name)
 	}
 	target := r.URL.EscapedPath()

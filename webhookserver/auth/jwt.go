@@ -33,15 +33,6 @@ type IssuerKeys struct {
 	KeySet
 }
 
-// ReadIssuerKeys reads the JSON Web Key Set in a key of a Secret.
-func ReadIssuerKeys(key Key, document []byte) (IssuerKeys, error) {
-	keys, err := ParseKeys(document)
-	if err != nil {
-		return IssuerKeys{}, fmt.Errorf("jwt.secretRef: reading key %q of Secret %q: %w", key.Name, key.Secret, err)
-	}
-	return IssuerKeys{Key: key, KeySet: StaticKeys(keys)}, nil
-}
-
 // JWTOptions say which tokens admit.
 type JWTOptions struct {
 	// Issuer is what the claim iss must be.

@@ -127,10 +127,11 @@ var jwks = Key{Namespace: "team", Secret: "issuer", Name: "jwks.json"}
 // newJWT makes a method that trusts the keys of issuers.
 func newJWT(t testing.TB, change func(*JWTOptions), issuers ...issuer) *JWT {
 	t.Helper()
-	set, err := ReadIssuerKeys(jwks, keys(t, issuers...))
+	parsed, err := ParseKeys(keys(t, issuers...))
 	if err != nil {
 		t.Fatal(err)
 	}
+	set := IssuerKeys{Key: jwks, KeySet: StaticKeys(parsed)}
 	o := JWTOptions{
 		Issuer: "https://issuer.example", Audiences: []string{"other", "hooks"}, Keys: []IssuerKeys{set}, ClockSkew: time.Minute,
 	}

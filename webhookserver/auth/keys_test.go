@@ -63,13 +63,6 @@ func TestWhichKeysCount(t *testing.T) {
 	}
 }
 
-func TestAnErrorAboutKeysNamesTheSecret(t *testing.T) {
-	_, err := ReadIssuerKeys(jwks, []byte("{}"))
-	if want := `jwt.secretRef: reading key "jwks.json" of Secret "issuer": `; err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("%v, want %q", err, want)
-	}
-}
-
 // FuzzParseKeys looks for a document that panics, or of which a key counts that is not public.
 func FuzzParseKeys(f *testing.F) {
 	i := newIssuer(f)

@@ -200,10 +200,10 @@ func Schemes() []string {
 	return names
 }
 
-// SecretHeaders returns the headers that hold signatures or secrets in the schemes that are known here, and in some that have
-// no row of their own, in canonical form. Those of a Custom scheme are its Signature's Headers.
+// SecretHeaders returns the headers that hold credentials, and those that hold signatures or secrets in the schemes that are
+// known here and in some that have no row of their own, in canonical form. Those of a Custom scheme are its Signature's Headers.
 func SecretHeaders() []string {
-	names := []string{"X-Forgejo-Signature", "X-Gitea-Signature", "X-Gogs-Signature", "X-Hub-Signature"}
+	names := append(credentialHeaders[:], "X-Forgejo-Signature", "X-Gitea-Signature", "X-Gogs-Signature", "X-Hub-Signature")
 	for i := range schemes {
 		names = append(names, schemes[i].secretHeaders()...)
 	}
