@@ -45,15 +45,14 @@ func newTLS(mgr ctrl.Manager, o *options) (*tls.Config, error) {
 	return &tls.Config{GetCertificate: watcher.GetCertificate}, nil
 }
 
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-
 // metricsOptions say how metrics are served: unless --metrics-secure is off, over TLS and to whoever may get /metrics.
 func metricsOptions(o *options) metricsserver.Options {
 	served := metricsserver.Options{BindAddress: o.metricsAddress, CertDir: o.metricsCertDir}
 	if o.metricsSecure {
 		served.SecureServing = true
 		served.FilterProvider = filters.WithAuthenticationAndAuthorization
+		// HTTP/2 has floods of its own, and nobody who reads metrics needs it.
+		served.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }}
 	}
 	return served
 }

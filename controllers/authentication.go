@@ -94,9 +94,14 @@ func (a *authEntry) resolve(entry *v1alpha1.WebhookAuth) error {
 // then there is none.
 func (a *authEntry) secret(field, use, name string) *corev1.Secret {
 	secret := a.secrets.of(use, a.key.Namespace)[name]
-	if secret == nil {
+	switch {
+	case secret == nil:
 		a.unresolved(v1alpha1.ReasonSecretNotFound, "%s.%s: this namespace has no Secret %q with the label %s: %s; create or label it",
 			a.field, field, name, v1alpha1.LabelAuth, use)
+	case use != v1alpha1.AuthToken && a.expired(secret): // of a token it is known when it is used
+		a.unresolved(v1alpha1.ReasonSecretInvalid, "%s.%s: Secret %q has ended, as its annotation %s says; replace its keys and the annotation",
+			a.field, field, name, v1alpha1.AnnotationExpiresAt)
+		return nil
 	}
 	return secret
 }
@@ -259,7 +264,7 @@ func (a *authEntry) jwt(j *v1alpha1.JWTAuth) (auth.Method, error) {
 	}
 	if problem := keys.Problem(); problem != nil {
 		a.unresolved(v1alpha1.ReasonKeysUnreachable, "%s.jwt: %v", a.field, problem)
-		a.again = true
+		a.rebuildAt(a.now.Add(askAgain))
 	}
 	o.Keys = []auth.IssuerKeys{{KeySet: keys}}
 	return auth.NewJWT(o)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	. "github.com/onsi/ginkgo/v2"
@@ -124,6 +125,16 @@ var _ = Describe("Who may post", func() {
 		ExpectCreated(ctx, w)
 		ExpectCondition(ctx, w, v1alpha1.ConditionProgrammed, metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "")
 		ExpectCondition(ctx, w, v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid, `key "b"`)
+	})
+
+	It("ends with the keys that its Secret's annotation ends", func(ctx context.Context) {
+		ending := aSecret("ending", v1alpha1.AuthSignature, map[string]string{"a": goodKey})
+		ending.Annotations = map[string]string{v1alpha1.AnnotationExpiresAt: time.Now().Add(3 * time.Second).Format(time.RFC3339)}
+		w := aWebhook("hook", "ending", withAuth("[{signature: {scheme: GitHub, secretRef: {name: ending}}}]"))
+		ExpectCreated(ctx, ending, w)
+		ExpectCondition(ctx, w, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
+		ExpectCondition(ctx, w, v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid,
+			`spec.auth[0].signature.secretRef: Secret "ending" has ended, as its annotation hookstorm.dev/expires-at says`)
 	})
 
 	It("is told in an Event, once, and so is an issuer that cannot be reached", func(ctx context.Context) {

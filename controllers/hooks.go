@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +62,28 @@ type resolver struct {
 	namespaces  map[string]labels.Set
 	webhooks    *compilations[*webhookParts]
 	names       map[string]map[string]bool // namespace → names of its Webhooks
-	again       bool                       // something cannot be had now, and may be had later
+	now         time.Time
+	next        time.Time // when something may be different by itself; zero: never
+}
+
+// rebuildAt notes that something may be different at a time.
+func (r *resolver) rebuildAt(at time.Time) {
+	if r.next.IsZero() || at.Before(r.next) {
+		r.next = at
+	}
+}
+
+// expired reports whether the keys of a Secret have stopped being valid, and notes when they will.
+func (r *resolver) expired(secret *corev1.Secret) bool {
+	at := expiry(secret)
+	switch {
+	case at.IsZero():
+		return false
+	case !r.now.Before(at):
+		return true
+	}
+	r.rebuildAt(at)
+	return false
 }
 
 // resolve resolves a claim. What is wrong with it closes this hook and no other.
@@ -76,9 +98,10 @@ func (r *resolver) resolve(c *claim) *hook {
 	h.readOptions()
 	parts, err := r.compile(h)
 	h.parts = parts
-	h.invalid = errors.Join(err, r.authenticate(h, parts), r.resolveNamespaces(h), h.resolveSources())
+	_, authErr := guarded(func() (struct{}, error) { return struct{}{}, r.authenticate(h, parts) })
+	h.invalid = errors.Join(err, authErr, r.resolveNamespaces(h), h.resolveSources())
 	if h.invalid != nil {
-		h.methods, h.signatures = nil, nil
+		h.methods, h.signatures, h.handshakes = nil, nil, webhookserver.Handshakes{}
 	}
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -44,7 +45,7 @@ type program struct {
 	rules        map[types.UID]*v1alpha1.RuleStatus
 	webhooks     map[types.UID]*v1alpha1.WebhookStatus
 	triggerTypes map[types.UID]*v1alpha1.TriggerTypeStatus
-	again        bool // something that it needs cannot be had now: it is to be built again after a while
+	next         time.Time // when it is to be built again though nothing changed; zero: never
 }
 
 // compiler builds programs, and remembers what it compiled. It serves one goroutine.
@@ -69,8 +70,8 @@ func (c *compiler) build(s *snapshot) *program {
 	schemas := c.compileTriggerTypes(s.triggerTypes, p)
 	compiled, failures := c.compileRules(s.rules)
 	secrets := sortSecrets(s.secrets)
-	hooks, again := c.resolve(s, secrets)
-	p.again = again
+	hooks, next := c.resolve(s, secrets)
+	p.next = next
 	used := usedTriggers(s.rules)
 
 	input := webhookserver.Input{
@@ -177,8 +178,8 @@ func (c *compiler) compileRules(rules []v1alpha1.Rule) ([]*rule.Rule, map[types.
 	return compiled, failures
 }
 
-// resolve resolves all claims; again is true if it is worth trying again.
-func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook, again bool) {
+// resolve resolves all claims; next is when that may come to something else by itself.
+func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook, next time.Time) {
 	r := &resolver{
 		system:      c.settings.SystemNamespace,
 		externalURL: c.settings.ExternalURL,
@@ -188,6 +189,7 @@ func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook,
 		namespaces:  labelSets(s.namespaces),
 		webhooks:    &c.webhooks,
 		names:       map[string]map[string]bool{},
+		now:         time.Now(),
 	}
 	for i := range s.webhooks {
 		w := &s.webhooks[i]
@@ -201,7 +203,7 @@ func (c *compiler) resolve(s *snapshot, secrets labelledSecrets) (hooks []*hook,
 	for _, one := range all {
 		hooks = append(hooks, r.resolve(one))
 	}
-	return hooks, r.again
+	return hooks, r.next
 }
 
 // usedTriggers returns the trigger types of enabled Rules by namespace.

@@ -108,10 +108,10 @@ func (p *Programmer) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	report(&p.rules, pointers(s.rules), last.rules, next.rules, sameRuleStatus)
 	report(&p.webhooks, pointers(s.webhooks), last.webhooks, next.webhooks, sameWebhookStatus)
 	report(&p.types, pointers(s.triggerTypes), last.triggerTypes, next.triggerTypes, sameTriggerTypeStatus)
-	if next.again {
-		return ctrl.Result{RequeueAfter: askAgain}, nil
+	if next.next.IsZero() {
+		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{RequeueAfter: max(time.Until(next.next), buildInterval)}, nil
 }
 
 // ReportAll has every status looked at again, which a new leader does.

@@ -25,23 +25,27 @@ type refusal struct {
 	after  string // Retry-After, in seconds; "" is that of its status
 }
 
+func refused(reason string, status int, text string) refusal {
+	return refusal{status: status, reason: reason, text: text}
+}
+
 // The answers that depend on nothing. The text of unauthorized is StackStorm's for a missing credential; it is sent for a
 // bad one, an unknown webhook and a wrong method too, so that it tells nothing.
 var (
-	starting         = refusal{status: http.StatusServiceUnavailable, reason: "Starting", text: "Service is starting."}
-	notFound         = refusal{status: http.StatusNotFound, reason: "NotFound", text: "The resource could not be found."}
-	unauthorized     = refusal{status: http.StatusUnauthorized, reason: "Unauthorized", text: "Unauthorized - One of Token or API key required."}
-	elsewhere        = refusal{status: unauthorized.status, reason: "SourceNotAllowed", text: unauthorized.text}
-	keyMissing       = refusal{status: http.StatusServiceUnavailable, reason: "KeyMissing", text: "Authentication is not available."}
-	methodNotAllowed = refusal{status: http.StatusMethodNotAllowed, reason: "MethodNotAllowed", text: "The method is not allowed for this resource."}
-	overloaded       = refusal{status: http.StatusServiceUnavailable, reason: "Overloaded", text: "Service is overloaded."}
-	unreadable       = refusal{status: http.StatusBadRequest, reason: "Unreadable", text: "Failed to read request body."}
-	tooSlow          = refusal{status: http.StatusRequestTimeout, reason: "TooSlow", text: "Request body came too slowly."}
-	suspended        = refusal{status: http.StatusServiceUnavailable, reason: "Suspended", text: "Webhook is suspended."}
-	notStored        = refusal{status: http.StatusServiceUnavailable, reason: "NotStored", text: "Delivery could not be stored."}
-	notConfirmed     = refusal{status: http.StatusServiceUnavailable, reason: "NotConfirmed", text: "Subscription could not be confirmed."}
-	headersTooMany   = refusal{status: http.StatusRequestHeaderFieldsTooLarge, reason: "TooManyHeaders", text: "Request has too many headers."}
-	internalError    = refusal{status: http.StatusInternalServerError, reason: "InternalError", text: "Internal Server Error"}
+	starting         = refused("Starting", http.StatusServiceUnavailable, "Service is starting.")
+	notFound         = refused("NotFound", http.StatusNotFound, "The resource could not be found.")
+	unauthorized     = refused("Unauthorized", http.StatusUnauthorized, "Unauthorized - One of Token or API key required.")
+	elsewhere        = refused("SourceNotAllowed", unauthorized.status, unauthorized.text)
+	keyMissing       = refused("KeyMissing", http.StatusServiceUnavailable, "Authentication is not available.")
+	methodNotAllowed = refused("MethodNotAllowed", http.StatusMethodNotAllowed, "The method is not allowed for this resource.")
+	overloaded       = refused("Overloaded", http.StatusServiceUnavailable, "Service is overloaded.")
+	unreadable       = refused("Unreadable", http.StatusBadRequest, "Failed to read request body.")
+	tooSlow          = refused("TooSlow", http.StatusRequestTimeout, "Request body came too slowly.")
+	suspended        = refused("Suspended", http.StatusServiceUnavailable, "Webhook is suspended.")
+	notStored        = refused("NotStored", http.StatusServiceUnavailable, "Delivery could not be stored.")
+	notConfirmed     = refused("NotConfirmed", http.StatusServiceUnavailable, "Subscription could not be confirmed.")
+	headersTooMany   = refused("TooManyHeaders", http.StatusRequestHeaderFieldsTooLarge, "Request has too many headers.")
+	internalError    = refused("InternalError", http.StatusInternalServerError, "Internal Server Error")
 )
 
 func notRegistered(url string) *refusal {

@@ -2,6 +2,7 @@ package webhookserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -69,10 +70,11 @@ type exchange struct {
 	caller    auth.Caller
 	proof     auth.Proof // of the signature that admitted
 
-	memory   reservation // of the body
-	whole    bool        // nothing of the body is left on the connection
-	body     []byte      // as received
-	document []byte      // the body as JSON: an object or an array
+	memory   reservation                // of the body
+	whole    bool                       // nothing of the body is left on the connection
+	body     []byte                     // as received
+	document []byte                     // the body as JSON: an object or an array
+	members  map[string]json.RawMessage // of the document, where a handshake looks for one
 	delivery delivery.Delivery
 
 	duplicate bool // the delivery is an earlier one

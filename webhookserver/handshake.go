@@ -75,9 +75,13 @@ func (x *exchange) shakeHands() *refusal {
 
 // member returns a text that the body has at its top; "" where it has none.
 func (x *exchange) member(name string) string {
-	var members map[string]json.RawMessage
+	if x.members == nil {
+		x.members = map[string]json.RawMessage{}
+		// An error means a body that is no object, which has no members.
+		_ = json.Unmarshal(x.document, &x.members)
+	}
 	var text string
-	if json.Unmarshal(x.document, &members) != nil || json.Unmarshal(members[name], &text) != nil {
+	if json.Unmarshal(x.members[name], &text) != nil {
 		return ""
 	}
 	return text

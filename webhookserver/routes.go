@@ -120,7 +120,8 @@ type route struct {
 }
 
 // Build makes a table. Every webhook is served on its namespaced path; of those that claim one short url whoever has
-// had it so far keeps it; otherwise the oldest has it, and of equally old ones the first by namespace. The order of the input does not matter.
+// had it so far keeps it; otherwise the oldest has it, and of equally old ones the first by namespace. The order of the input
+// does not matter.
 func Build(in Input) (*Table, map[Key]Outcome) {
 	t := &Table{
 		keyring:     auth.NewKeyring(in.Tokens, in.SystemNamespace),

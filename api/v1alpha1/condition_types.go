@@ -92,7 +92,7 @@ const (
 
 	// AnnotationBytes on a TriggerInstance is the size of its stored payload, which history counts.
 	AnnotationBytes = "hookstorm.dev/bytes"
-	// AnnotationExpiresAt on a token Secret is the RFC 3339 time at which its keys stop being valid. A value that cannot be
+	// AnnotationExpiresAt on a Secret with LabelAuth is the RFC 3339 time at which its keys stop being valid. A value that cannot be
 	// read ends them at once.
 	AnnotationExpiresAt = "hookstorm.dev/expires-at"
 	// AnnotationScopes on a token Secret is a comma-separated list of scopes; omitted: send.

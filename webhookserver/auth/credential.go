@@ -15,12 +15,17 @@ const (
 	apiKeyQuery  = "st2-api-key"
 )
 
-// credentialHeaders hold credentials, or may.
-var credentialHeaders = [...]string{tokenHeader, apiKeyHeader, "Authorization", "Proxy-Authorization", "Cookie"}
+// credentialHeaders hold credentials, or may: the sender's own, those of systems on the way, and the urls that proxies repeat,
+// in whose query a token may be.
+var credentialHeaders = [...]string{
+	tokenHeader, apiKeyHeader, "Authorization", "Proxy-Authorization", "Cookie",
+	"X-Api-Key", "X-Amz-Security-Token", "X-Forwarded-Client-Cert", "X-Vault-Token",
+	"Referer", "X-Envoy-Original-Path", "X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url",
+}
 
 // Take returns what a request shows of its sender, and its path and query as they were sent; and removes everything that is
 // or may hold a credential, and the whole query, so that nothing after it can log, store or forward a secret. Signatures
-// stay, for Strip to remove once they are verified.
+// stay until they are verified.
 //
 // Of several tokens the first that is not empty decides, be it good or bad: StackStorm's order holds, with Authorization:
 // Bearer after the two headers.

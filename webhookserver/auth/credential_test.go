@@ -28,6 +28,7 @@ func TestTheFirstCredentialThatIsNotEmptyDecides(t *testing.T) {
 		{"a header that was sent twice is another credential", "", "X-Auth-Token: a|X-Auth-Token: b", "a,b"},
 		{"no scheme", "", "Authorization: Bearer", ""},
 		{"a cookie is none", "", "Cookie: auth-token=t", ""},
+		{"a url that a proxy repeats is none, and goes", "", "X-Original-Uri: /v1/webhooks/git?x-auth-token=t|Referer: /?st2-api-key=t", ""},
 	} {
 		r := httptest.NewRequest("POST", "/v1/webhooks/git"+c.query, nil)
 		for header := range strings.SplitSeq(c.headers, "|") {
