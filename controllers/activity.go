@@ -74,7 +74,8 @@ func (a *Activity) Delivered(namespace, webhook string, at time.Time) {
 	a.note(kindWebhook, namespace, webhook, map[string]any{"lastDeliveryTime": metav1.NewTime(at)})
 }
 
-// Rejected notes that a request to a webhook was refused.
+// Rejected notes that a request to a webhook was refused; webhook is "" for that of a url that nobody owns, which is noted in
+// the same time and not written.
 func (a *Activity) Rejected(namespace, webhook, reason string) {
 	a.note(kindWebhook, namespace, webhook, map[string]any{"lastRejection": v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}})
 }
@@ -203,6 +204,8 @@ func (a *Activity) due() map[subject]map[string]any {
 	ready := map[subject]map[string]any{}
 	for key, one := range a.objects {
 		switch {
+		case key.Name == "":
+			delete(a.objects, key)
 		case now.Sub(one.written) < activityPeriod:
 		case one.fields == nil && one.keys == nil:
 			delete(a.objects, key)

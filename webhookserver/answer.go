@@ -91,9 +91,16 @@ func (x *exchange) refuse(r *refusal) {
 	body = appendString(body, r.text)
 	body = append(body, '}')
 	x.answer(r.status, jsonType, body)
-	if x.observer != nil && x.route != nil {
-		x.observer.Rejected(x.route.Namespace, x.route.Name, r.reason)
+	if x.observer == nil {
+		return
 	}
+	// Nobody's url is told too, so that its answer takes as long.
+	var owner Key
+	var name string
+	if x.route != nil {
+		owner, name = x.route.Key, x.route.Name
+	}
+	x.observer.Rejected(owner.Namespace, name, r.reason)
 }
 
 // accepted sends the 202: the delivery is stored.

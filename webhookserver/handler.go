@@ -32,7 +32,8 @@ type Observer interface {
 	// Admitted says that a key of a Secret admitted a request to a webhook of its namespace. It does not block, and is safe
 	// for concurrent use.
 	Admitted(webhook string, key auth.Key)
-	// Rejected says that a webhook refused a request; reason is one word. It does not block, and is safe for concurrent use.
+	// Rejected says that a webhook refused a request; reason is one word. Both names are "" where nobody owns the url, which
+	// should take as long. It does not block, and is safe for concurrent use.
 	Rejected(namespace, webhook, reason string)
 }
 

@@ -91,7 +91,9 @@ func (r *rejections) Admitted(webhook string, key auth.Key) {
 func (r *rejections) Rejected(namespace, webhook, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.list = append(r.list, namespace+"/"+webhook+" "+reason)
+	if webhook != "" {
+		r.list = append(r.list, namespace+"/"+webhook+" "+reason)
+	}
 }
 
 // site is a running server with its surroundings.
