@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // allowance is what HookStorm may take beyond the disk's own time, in milliseconds, with one client.
@@ -28,16 +29,18 @@ var aims = []aim{
 	},
 	{"eval.criteria / eval.bare.decode", evalCriteria, evalBareDecode, quotient, false, 2},
 	{"eval.cel / eval.bare.decode", evalCEL, evalBareDecode, quotient, false, 2},
+	{"eval.criteria.shared / eval.bare", evalCriteriaShared, evalBare, quotient, false, 2},
 	{"eval.cel.shared / eval.bare", evalCELShared, evalBare, quotient, false, 2},
 	{"drain.hookstorm / drain.create", drainHookStorm, drainCreate, quotient, true, 0.8},
 	{"act.healthy.beside_hung.p50 / act.healthy.p50", actBesideHung + ".p50", actAlone + ".p50", quotient, false, 0},
+	{"auth.github / auth.tokens", authPrefix + byGitHub, authPrefix + byTokens, quotient, false, 1.15},
 	{"rule.live.p50, ms", ruleLive, ruleLive, func(a, _ float64) float64 { return a }, false, 1000},
 }
 
 // printRatios prints the aims whose values were measured, and whether they are kept.
 func printRatios(w io.Writer, results []result) {
 	fmt.Fprintln(w)
-	for _, aim := range aims {
+	for _, aim := range slices.Concat(aims, timingAims()) {
 		a, measuredA := byName(results, aim.a)
 		b, measuredB := byName(results, aim.b)
 		if !measuredA || !measuredB {

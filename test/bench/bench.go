@@ -39,7 +39,7 @@ func newBench(o options, dir string) (*bench, error) {
 func (b *bench) run(ctx context.Context) error {
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		if err := errors.Join(b.measureSyncs(), b.measureEvaluations()); err != nil {
+		if err := errors.Join(b.measureSyncs(), b.measureEvaluations(), b.measureAuthenticators(ctx)); err != nil {
 			return err
 		}
 		for _, kind := range plainServers {
@@ -49,6 +49,11 @@ func (b *bench) run(ctx context.Context) error {
 			}
 		}
 		last := round == b.rounds-1
+		if last {
+			if err := b.measureTimings(ctx); err != nil {
+				return err
+			}
+		}
 		if err := b.measureHookStorm(ctx, last); err != nil {
 			return err
 		}

@@ -18,15 +18,16 @@ import (
 	hookstorm "github.com/hookstorm/hookstorm/internal/rule"
 )
 
-// The names of the results. The first three are a Rule's evaluation, as dispatch has it: by criteria and by an expression,
-// from JSON text to verdict, and by the expression for a payload that another Rule has looked at. The others are what a bare
-// CEL program takes for the same expression: with the decoding of the text, and over a value that somebody has decoded.
+// The names of the results. The first four are a Rule's evaluation, as dispatch has it: by criteria and by an expression,
+// from JSON text to verdict, and for a payload that another Rule has looked at. The others are what a bare CEL program takes
+// for the same expression: with the decoding of the text, and over a value that somebody has decoded.
 const (
-	evalCriteria   = "eval.criteria"
-	evalCEL        = "eval.cel"
-	evalCELShared  = "eval.cel.shared"
-	evalBareDecode = "eval.bare.decode"
-	evalBare       = "eval.bare"
+	evalCriteria       = "eval.criteria"
+	evalCEL            = "eval.cel"
+	evalCriteriaShared = "eval.criteria.shared"
+	evalCELShared      = "eval.cel.shared"
+	evalBareDecode     = "eval.bare.decode"
+	evalBare           = "eval.bare"
 )
 
 const (
@@ -114,6 +115,7 @@ func newEvaluations() ([]evaluation, error) {
 			var value any
 			return errors.Join(json.Unmarshal(payload, &value), bare.evaluate(value))
 		}},
+		{evalCriteriaShared, func() error { return evaluate(byCriteria, shared) }},
 		{evalCELShared, func() error { return evaluate(byExpression, shared) }},
 		{evalBare, func() error { return bare.evaluate(decoded) }},
 	}, evaluate(byCriteria, shared)

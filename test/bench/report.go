@@ -17,6 +17,7 @@ const (
 	unitNanoseconds  = "ns"
 	unitAllocations  = "allocations"
 	unitRecordRate   = "records/s"
+	unitPercent      = "%"
 )
 
 // result is one value, as bench.json has it.
@@ -69,6 +70,8 @@ func (r *results) medians() []result {
 }
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+func microseconds(d time.Duration) float64 { return d.Seconds() * 1e6 }
 
 // byName returns a value, which the second result says is there.
 func byName(results []result, name string) (float64, bool) {

@@ -14,6 +14,14 @@ const (
 	bodySize = 1 << 10
 	// token is the credential that every request carries, whether the server asks for it or not.
 	token = "bench-0123456789abcdef"
+	// tokenLine is the header that holds it.
+	tokenLine = "X-Auth-Token: " + token + "\r\n"
+)
+
+// How answers begin.
+const (
+	status202 = "HTTP/1.1 202 "
+	status401 = "HTTP/1.1 401 "
 )
 
 // sender is the least that HTTP/1.1 needs, because it shares the processors with what it measures. It knows answers with a
@@ -29,19 +37,26 @@ func dial(address string, request []byte) (*sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the server: %w", err)
 	}
-	return &sender{conn: conn, reader: bufio.NewReader(conn), request: request}, nil
+	return newSender(conn, request), nil
+}
+
+func newSender(conn net.Conn, request []byte) *sender {
+	return &sender{conn: conn, reader: bufio.NewReader(conn), request: request}
 }
 
 // post sends the request and reads the answer, which must be 202.
-func (s *sender) post() error {
-	if _, err := s.conn.Write(s.request); err != nil {
+func (s *sender) post() error { return s.send(s.request, status202) }
+
+// send sends a request and reads the answer, which must begin as wanted.
+func (s *sender) send(request []byte, want string) error {
+	if _, err := s.conn.Write(request); err != nil {
 		return err
 	}
 	status, err := s.reader.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(status, []byte("HTTP/1.1 202 ")) {
+	if !bytes.HasPrefix(status, []byte(want)) {
 		return fmt.Errorf("the server answered %q", bytes.TrimSpace(status))
 	}
 	length, err := s.readHeader()
@@ -75,13 +90,18 @@ func (s *sender) readHeader() (length int, err error) {
 	return length, nil
 }
 
-// requestFor returns a request.
+// requestFor returns a request with the token.
 func requestFor(address, path string, body []byte) []byte {
+	return requestWith(address, path, tokenLine, body)
+}
+
+// requestWith returns a request with some lines in its header.
+func requestWith(address, path, lines string, body []byte) []byte {
 	head := "POST " + path + " HTTP/1.1\r\n" +
 		"Host: " + address + "\r\n" +
 		"User-Agent: bench\r\n" +
 		"Content-Type: application/json\r\n" +
-		"X-Auth-Token: " + token + "\r\n" +
+		lines +
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
 	return append([]byte(head), body...)
 }
