@@ -25,12 +25,13 @@ func NewWebhookReconciler(c client.Client, l Leader, p *Programmer, recorder eve
 	}
 }
 
-// tellOfWebhook records an Event about a condition that has become False, or is so for another reason.
+// tellOfWebhook records an Event about a condition that has become False, or is so for another reason. That a Webhook which
+// HookStorm keeps is not accepted is nobody's to mend: it goes once a user's own has its url.
 func tellOfWebhook(recorder events.EventRecorder, was, is *v1alpha1.Webhook) {
 	for _, conditionType := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs} {
 		now := meta.FindStatusCondition(is.Status.Conditions, conditionType)
 		before := meta.FindStatusCondition(was.Status.Conditions, conditionType)
-		if now == nil || now.Status != metav1.ConditionFalse ||
+		if now == nil || now.Status != metav1.ConditionFalse || conditionType == v1alpha1.ConditionAccepted && kept(is) ||
 			before != nil && before.Status == now.Status && before.Reason == now.Reason && before.Message == now.Message {
 			continue
 		}

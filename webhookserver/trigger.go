@@ -52,7 +52,7 @@ func (x *exchange) traceTag() string {
 	if tag == "" {
 		return newTraceTag(x.route.URL)
 	}
-	return cut(strings.ToValidUTF8(tag, "\uFFFD"), longestTraceTag)
+	return cut(printable(tag), longestTraceTag)
 }
 
 // readTrigger takes the trigger and its payload out of the body of a generic webhook.
@@ -99,7 +99,7 @@ func triggerName(member json.RawMessage) (string, *refusal) {
 		return "", invalid("InvalidBody", "Trigger "+webhookTrigger+" comes from webhooks only: post to the webhook itself.")
 	case utf8.RuneCountInString(name) > longestTrigger:
 		return "", invalid("InvalidBody", fmt.Sprintf("Trigger is too long: at most %d characters.", longestTrigger))
-	case strings.ContainsFunc(name, unicode.IsControl):
+	case printable(name) != name:
 		return "", invalid("InvalidBody", "Trigger has control characters.")
 	}
 	return name, nil
@@ -118,7 +118,7 @@ func (x *exchange) checkSchema() *refusal {
 	case violation == "":
 		return nil
 	case x.route.Audit:
-		x.delivery.Violation = cut(violation, longestViolation)
+		x.delivery.Violation = cut(printable(violation), longestViolation)
 		return nil
 	}
 	return notDispatched(x.delivery.Trigger, violation)
@@ -134,4 +134,14 @@ func (x *exchange) violation() string {
 		return fmt.Sprintf("Trigger type with reference %q doesn't exist", x.delivery.Trigger)
 	}
 	return schema.violation(x.delivery.Payload)
+}
+
+// printable is text without what a terminal obeys instead of showing it, and without bytes that are no UTF-8.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }

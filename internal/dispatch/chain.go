@@ -72,8 +72,8 @@ func chainPayload(what *v1alpha1.DispatchAction) ([]byte, error) {
 	switch name := what.Trigger; {
 	case name == v1alpha1.TriggerWebhook:
 		return nil, fmt.Errorf("dispatch.trigger: %s comes from webhooks only", name)
-	case name == "" || utf8.RuneCountInString(name) > maxTrigger || strings.ContainsFunc(name, unicode.IsControl):
-		return nil, fmt.Errorf("dispatch.trigger: 1 to %d characters, none of them a control character", maxTrigger)
+	case name == "" || utf8.RuneCountInString(name) > maxTrigger || strings.ContainsFunc(name, unprintable):
+		return nil, fmt.Errorf("dispatch.trigger: 1 to %d characters, all of which can be shown", maxTrigger)
 	}
 	if what.Payload == nil || string(what.Payload.Raw) == "null" {
 		return nil, nil
@@ -83,3 +83,6 @@ func chainPayload(what *v1alpha1.DispatchAction) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("dispatch.payload: a payload is an object")
 }
+
+// unprintable reports whether a terminal might obey a character instead of showing it.
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -22,10 +26,22 @@ const readyTime = time.Minute
 type server struct {
 	kubeconfig, dataDir string
 	log                 string // a file; all starts write to it
+	pid                 string // a file with the process id
 
 	address string // where senders post
+	metrics string // where metrics are served
 	process *cluster.Process
 }
+
+// newServer returns a HookStorm with its files in a directory. It reaches the API server as a kubeconfig says.
+func newServer(kubeconfig, dir string) *server {
+	return &server{
+		kubeconfig: kubeconfig, dataDir: filepath.Join(dir, "data"), log: filepath.Join(dir, "log"), pid: filepath.Join(dir, "pid"),
+	}
+}
+
+// tellPID is a shell command that writes its process id to a file, and becomes what its other arguments say.
+const tellPID = `echo $$ >"$0" && exec "$@"`
 
 // arguments are the flags of a start.
 func (s *server) arguments(address, health string) []string {
@@ -44,11 +60,12 @@ func (s *server) arguments(address, health string) []string {
 func (s *server) Start(ctx context.Context, flags ...string) {
 	GinkgoHelper()
 	health := freeAddress()
-	s.address = freeAddress()
+	s.address, s.metrics = freeAddress(), freeAddress()
 	output, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	Expect(err).NotTo(HaveOccurred())
 	defer output.Close()
-	s.process, err = cluster.Launch("hookstorm", output, binary, append(s.arguments(s.address, health), flags...)...)
+	arguments := slices.Concat([]string{"-c", tellPID, s.pid, binary}, s.arguments(s.address, health), []string{"--metrics-bind-address=" + s.metrics}, flags)
+	s.process, err = cluster.Launch("hookstorm", output, "/bin/sh", arguments...)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -67,6 +84,17 @@ func (s *server) Running() bool {
 
 // Kill ends the process with SIGKILL.
 func (s *server) Kill() { s.process.Kill() }
+
+// Quit ends the process with SIGQUIT, which has it write all its goroutines to the log.
+func (s *server) Quit(ctx context.Context) {
+	GinkgoHelper()
+	text, err := os.ReadFile(s.pid)
+	Expect(err).NotTo(HaveOccurred())
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(syscall.Kill(pid, syscall.SIGQUIT)).To(Succeed())
+	Eventually(ctx, s.process.Done()).Should(BeClosed())
+}
 
 // Stop ends the process with SIGTERM, and expects that it exits with 0.
 func (s *server) Stop() {

@@ -4,6 +4,8 @@
 //
 // The suite has one control plane and one HookStorm, which some specs end and start again on the same data; so specs run one
 // after the other. Each has a namespace of its own. HOOKSTORM_SOAK=1 makes the kill test and the outage longer.
+//
+// Specs make credentials with canary, or note with secret those that they get. None may be found outside of Secrets.
 package e2e_test
 
 import (
@@ -20,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
@@ -29,9 +32,10 @@ import (
 const (
 	systemNamespace = "hookstorm-system"
 	serviceAccount  = "hookstorm"
-	// systemToken is the token of config/local, which has all scopes.
-	systemToken = "matoken"
 )
+
+// systemToken is a token for all webhooks, with all scopes. The one of config/local is no word to look for in logs.
+var systemToken = canary("system-token")
 
 var (
 	env       *cluster.Cluster
@@ -60,6 +64,11 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 	Expect(env.Kubectl.Apply(ctx, "config/default")).To(Succeed())
 	kubectl(ctx, "apply", "--filename", "config/local/matoken.yaml")
+	watchSecrets()
+	Apply(ctx, systemNamespace, tokenSecret("e2e", "token: "+systemToken, v1alpha1.AnnotationScopes+`: "send, list, read, replay"`))
+	metricsToken = accountToken(ctx, systemNamespace, "metrics-reader", "")
+	kubectl(ctx, "create", "clusterrolebinding", "metrics-reader", "--clusterrole=hookstorm-metrics-reader",
+		"--serviceaccount="+systemNamespace+":metrics-reader")
 
 	binary, err = gexec.Build("github.com/hookstorm/hookstorm", "-race")
 	Expect(err).NotTo(HaveOccurred())
@@ -68,7 +77,12 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	dir := GinkgoT().TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	Expect(env.Kubectl.WriteServiceAccountKubeconfig(ctx, systemNamespace, serviceAccount, kubeconfig)).To(Succeed())
-	hookstorm = &server{kubeconfig: kubeconfig, dataDir: filepath.Join(dir, "data"), log: filepath.Join(dir, "log")}
+	for _, file := range []string{kubeconfig, env.Kubectl.Kubeconfig} {
+		config, err := clientcmd.BuildConfigFromFlags("", file)
+		Expect(err).NotTo(HaveOccurred())
+		secret("token for the API server", config.BearerToken)
+	}
+	hookstorm = newServer(kubeconfig, dir)
 	hookstorm.Start(ctx)
 	DeferCleanup(func() { hookstorm.Stop() })
 }, NodeTimeout(10*time.Minute))
@@ -80,8 +94,9 @@ var _ = BeforeEach(func(ctx context.Context) {
 	namespace = makeNamespace(ctx)
 })
 
-// Neither a race nor a missing right may stay unseen because a spec passed all the same.
-var _ = AfterEach(func() {
+// Neither a race nor a missing right may stay unseen because a spec passed all the same; nor may a credential in what the next
+// spec could end.
+var _ = AfterEach(func(ctx context.Context) {
 	log, err := os.ReadFile(hookstorm.log)
 	Expect(err).NotTo(HaveOccurred())
 	if CurrentSpecReport().Failed() {
@@ -89,6 +104,11 @@ var _ = AfterEach(func() {
 	}
 	Expect(string(log)).NotTo(ContainSubstring("DATA RACE"))
 	Expect(string(log)).NotTo(MatchRegexp(`system:serviceaccount:[^ ]* cannot`), "a right is missing in config/rbac")
+	places := hookstorm.QueueFiles()
+	if hookstorm.Running() {
+		places["metrics"] = hookstorm.Metrics(ctx)
+	}
+	ExpectNoCredential(places)
 })
 
 // soak reports whether the long versions are asked for.
@@ -110,6 +130,7 @@ func makeNamespace(ctx context.Context) string {
 	made := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
 	Expect(admin.Create(ctx, made)).To(Succeed())
 	DeferCleanup(func(ctx context.Context) {
+		ExpectNoCredential(objectsOf(ctx, made.Name))
 		for _, kind := range []client.Object{
 			&v1alpha1.Rule{}, &v1alpha1.Webhook{}, &v1alpha1.TriggerType{}, &v1alpha1.TriggerInstance{}, &corev1.Secret{},
 		} {
