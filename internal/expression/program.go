@@ -32,6 +32,7 @@ var errTooLong = fmt.Errorf("it takes longer than %v", maxDuration)
 type program struct {
 	text        string
 	environment *environment
+	selects     []string // the names that it selects from trigger, where it does nothing else
 	// plan evaluates without counting costs, which would take six times as long. It is for payloads of up to bound bytes:
 	// with these no evaluation can exceed the limit.
 	plan  interpreter.InterpretableV2
@@ -63,7 +64,7 @@ func compile(text string, variables Variables) (*program, *cel.Type, error) {
 		return nil, nil, compileError(text, issues.Errors(), variables)
 	}
 	found := examine(checked.NativeRep().Expr(), variables)
-	p := &program{text: text, environment: e, long: found.long}
+	p := &program{text: text, environment: e, selects: selected(checked), long: found.long}
 	least, err := e.estimate(checked, found, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("estimating the cost: %w", err)

@@ -53,6 +53,8 @@ func (r *renderer) value(value ref.Val) (any, error) {
 		return r.number(strconv.FormatInt(int64(v), 10))
 	case types.Uint:
 		return r.number(strconv.FormatUint(uint64(v), 10))
+	case integer:
+		return r.number(strings.Clone(v.text))
 	case types.Double:
 		return r.double(float64(v))
 	default:

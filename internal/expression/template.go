@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 )
 
 // mark begins an expression in a template; with another $ before it, it is the text ${.
@@ -115,7 +118,7 @@ var errLongText = fmt.Errorf("the text is longer than %d KiB", maxString>>10)
 
 // value returns the value of an expression.
 func (p *part) value(ctx context.Context, scope *Scope, r *renderer) (any, error) {
-	value, err := p.program.eval(ctx, scope)
+	value, err := p.eval(ctx, scope)
 	if err != nil {
 		return nil, p.failed(err)
 	}
@@ -129,13 +132,24 @@ func (p *part) value(ctx context.Context, scope *Scope, r *renderer) (any, error
 	return rendered, nil
 }
 
+// eval evaluates the part's expression.
+func (p *part) eval(ctx context.Context, scope *Scope) (ref.Val, error) {
+	value, err := p.program.eval(ctx, scope)
+	if number, ok := value.(types.Double); ok && err == nil {
+		if exact, found := p.program.exactly(number, scope); found {
+			return exact, nil
+		}
+	}
+	return value, err
+}
+
 // write adds the part to a text.
 func (p *part) write(ctx context.Context, scope *Scope, r *renderer, b *strings.Builder) error {
 	if p.program == nil {
 		b.WriteString(p.text)
 		return r.spend(len(p.text))
 	}
-	value, err := p.program.eval(ctx, scope)
+	value, err := p.eval(ctx, scope)
 	if err != nil {
 		return p.failed(err)
 	}
