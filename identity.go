@@ -26,7 +26,7 @@ func newProgrammer(
 	}
 	log := mgr.GetLogger().WithName("identity")
 	var programmer *controllers.Programmer
-	sns := identity.NewSNS(identity.SNSOptions{Client: calls, Now: time.Now})
+	sns := identity.NewSNS(identity.SNSOptions{Client: calls, Endpoint: auth.SNSEndpoint, Logger: log, Now: time.Now})
 	sets := identity.NewKeySets(identity.KeySetsOptions{
 		Client: calls, Parse: auth.ParseKeys, Logger: log, Now: time.Now,
 		// There is no set, and so no change, before the programmer asks for one.

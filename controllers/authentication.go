@@ -50,7 +50,22 @@ func (r *resolver) authenticate(h *hook, parts *webhookParts) error {
 			errs = append(errs, fmt.Errorf("%s.%w", a.field, err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.checkKeys())...)
+}
+
+// checkKeys refuses more keys of one scheme than are tried for a request.
+func (h *hook) checkKeys() error {
+	counts := map[string]int{}
+	for _, signature := range h.signatures {
+		counts[signature.Scheme()] += signature.Keys()
+	}
+	for _, scheme := range slices.Sorted(maps.Keys(counts)) {
+		if counts[scheme] > auth.MaxSigningKeys {
+			return fmt.Errorf("spec.auth: the Secrets of scheme %s hold %d keys; leave at most %d, since each is tried",
+				scheme, counts[scheme], auth.MaxSigningKeys)
+		}
+	}
+	return nil
 }
 
 // authEntry is an entry of spec.auth that is being resolved.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"net/netip"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -40,14 +41,14 @@ var keys issuer
 
 type reviewer struct{}
 
-func (reviewer) MayPost(context.Context, string, string, string, string) (bool, error) {
+func (reviewer) MayPost(context.Context, netip.Addr, string, string, string, string) (bool, error) {
 	return false, nil
 }
 
 // certificates has none: no request is verified here.
 type certificates struct{}
 
-func (certificates) Certificate(context.Context, string) (*x509.Certificate, error) {
+func (certificates) Certificate(context.Context, netip.Addr, string) (*x509.Certificate, error) {
 	return nil, errors.New("there is no certificate here")
 }
 

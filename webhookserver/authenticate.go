@@ -3,24 +3,23 @@ package webhookserver
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 // authenticate admits a request or answers it 401, in an order that depends on the request alone: what needs no body, then,
-// only if the request carries a signature that some webhook would take, the body and the signatures. A webhook's own ways are
-// tried beside decoys of all others that are in use, and a url that nobody owns has decoys of all, so that the time it takes
-// does not tell which webhooks exist. Whatever comes after it sees no credential and no signature.
+// only if the request carries a signature that some webhook would take, the body and the signatures. Decoys do what the
+// webhook's own ways do not and those of others would, so that neither the time it takes nor a 503 tells which webhooks exist.
+// Whatever comes after it sees no credential and no signature.
 func (x *exchange) authenticate() *refusal {
 	request := x.request()
 	result := x.admit(request)
-	if result.Verdict != auth.Admitted && x.r.Method != http.MethodGet && x.table.marked(x.r.Header) {
+	if marks := x.marks(result); len(marks) > 0 {
 		if refused := x.readUnverified(); refused != nil {
 			return refused
 		}
 		request.Body = x.body
-		result = x.verify(request, result)
+		result = x.verify(request, marks, result)
 	}
 	x.strip()
 	return x.conclude(result)
@@ -35,7 +34,10 @@ func (x *exchange) request() *auth.Request {
 	}
 	x.caller = x.table.keyring.Identify(credentials.Token, now)
 	r := &auth.Request{
-		Credentials: credentials, Caller: x.caller, Namespace: x.at.namespace, Header: x.r.Header, Target: target, Now: now,
+		Credentials: credentials, Caller: x.caller, Namespace: x.at.namespace, URL: x.at.url, Header: x.r.Header, Target: target, Now: now,
+	}
+	if !x.sources.shared(x.source) {
+		r.Source = x.source
 	}
 	if x.route != nil {
 		r.Namespace, r.Webhook = x.route.Namespace, x.route.Name
@@ -46,18 +48,21 @@ func (x *exchange) request() *auth.Request {
 // admit asks what needs no body. Reading is for tokens of the webhook's namespace and of the system namespace, whoever may
 // post to it; so is learning that nobody owns a url.
 func (x *exchange) admit(r *auth.Request) auth.Result {
-	var allowed bool
 	switch {
 	case x.at.collection:
-		allowed = x.caller.MaySomewhere(auth.ScopeList)
+		return admittedIf(x.caller.MaySomewhere(auth.ScopeList))
 	case x.r.Method == http.MethodGet:
-		allowed = x.caller.May(auth.ScopeRead, r.Namespace)
+		return admittedIf(x.caller.May(auth.ScopeRead, r.Namespace))
 	case x.route != nil:
-		return auth.Admit(x.r.Context(), x.route.methods, r)
+		return x.table.decoys.Admit(x.r.Context(), x.route.Auth, r)
+	case x.caller.May(scopeOf(x.r.Method), r.Namespace):
+		return admittedIf(true)
 	default:
-		auth.Admit(x.r.Context(), x.table.decoys.methods, r)
-		allowed = x.caller.May(scopeOf(x.r.Method), r.Namespace)
+		return x.table.decoys.Admit(x.r.Context(), nil, r)
 	}
+}
+
+func admittedIf(allowed bool) auth.Result {
 	if allowed {
 		return auth.Result{Verdict: auth.Admitted}
 	}
@@ -71,41 +76,30 @@ func scopeOf(method string) auth.Scope {
 	return auth.ScopeAny
 }
 
-// verify asks the signatures whose header the request carries.
-func (x *exchange) verify(r *auth.Request, best auth.Result) auth.Result {
-	decoys := x.table.decoys.signatures
-	if x.route != nil {
-		decoys = x.route.decoys
-		for _, signature := range x.route.Signatures {
-			if !signature.Marks(r.Header) {
-				continue
-			}
-			if proof := signature.Verify(x.r.Context(), r); proof.Verdict > best.Verdict {
-				best, x.proof = proof.Result, proof
-			}
-		}
+// marks returns the signatures that a request carries which is not admitted without one.
+func (x *exchange) marks(result auth.Result) auth.Marks {
+	if result.Verdict == auth.Admitted || x.r.Method == http.MethodGet {
+		return nil
 	}
-	for _, decoy := range decoys {
-		if decoy.Marks(r.Header) {
-			decoy.Verify(x.r.Context(), r)
-		}
+	return x.table.decoys.Marks(x.r.Header)
+}
+
+// verify asks the webhook's signatures, and decoys of the others that the request carries.
+func (x *exchange) verify(r *auth.Request, marks auth.Marks, best auth.Result) auth.Result {
+	var own []*auth.Signature
+	if x.route != nil {
+		own = x.route.Signatures
+	}
+	if proof := marks.Verify(x.r.Context(), own, r); proof.Verdict > best.Verdict {
+		best, x.proof = proof.Result, proof
 	}
 	return best
 }
 
-// secretHeaders hold signatures and secrets, whichever the webhook's way to be admitted is.
-var secretHeaders = func() map[string]bool {
-	names := map[string]bool{}
-	for _, name := range auth.SecretHeaders() {
-		names[name] = true
-	}
-	return names
-}()
-
 // strip removes signatures from the request.
 func (x *exchange) strip() {
 	for name := range x.r.Header {
-		if secretHeaders[name] {
+		if auth.IsSecretHeader(name) {
 			delete(x.r.Header, name)
 		}
 	}
@@ -148,49 +142,4 @@ func (x *exchange) failed(r *refusal) *refusal {
 // takesFrom reports whether a webhook takes requests from an address.
 func (r *route) takesFrom(source netip.Addr) bool {
 	return len(r.Sources) == 0 || within(source, r.Sources)
-}
-
-// decoys are ways to be admitted that admit nobody.
-type decoys struct {
-	methods    []auth.Method
-	signatures []*auth.Signature
-}
-
-// decoysOf returns a decoy for each kind of method and each scheme that hooks use.
-func decoysOf(hooks []Hook) decoys {
-	var d decoys
-	for i := range hooks {
-		for _, method := range hooks[i].Auth {
-			if !slices.ContainsFunc(d.methods, func(m auth.Method) bool { return auth.SameKind(m, method) }) {
-				d.methods = append(d.methods, auth.Decoy(method))
-			}
-		}
-		for _, signature := range hooks[i].Signatures {
-			if !slices.ContainsFunc(d.signatures, signature.SameKind) {
-				d.signatures = append(d.signatures, signature.Decoy())
-			}
-		}
-	}
-	return d
-}
-
-// besides returns a hook's methods with the decoys of the kinds that it does not have.
-func (d decoys) besides(h *Hook) (methods []auth.Method, signatures []*auth.Signature) {
-	methods = slices.Clone(h.Auth)
-	for _, decoy := range d.methods {
-		if !slices.ContainsFunc(h.Auth, func(m auth.Method) bool { return auth.SameKind(m, decoy) }) {
-			methods = append(methods, decoy)
-		}
-	}
-	for _, decoy := range d.signatures {
-		if !slices.ContainsFunc(h.Signatures, decoy.SameKind) {
-			signatures = append(signatures, decoy)
-		}
-	}
-	return methods, signatures
-}
-
-// marked reports whether a request carries a signature of a scheme that some webhook takes.
-func (t *Table) marked(header http.Header) bool {
-	return slices.ContainsFunc(t.decoys.signatures, func(s *auth.Signature) bool { return s.Marks(header) })
 }

@@ -1,14 +1,22 @@
 package webhookserver_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookstorm/hookstorm/webhookserver"
@@ -62,51 +70,149 @@ func TestASignatureAdmitsAndIsTakenOut(t *testing.T) {
 	}
 }
 
-// TestNobodyLearnsWhichWebhooksThereAre sends what is not admitted to webhooks that there are and are not, and expects the
-// same bytes.
-func TestNobodyLearnsWhichWebhooksThereAre(t *testing.T) {
-	s := serve(t,
+// everyURL is one of every kind of webhook of strangers, and of those that there are not.
+var everyURL = []string{
+	"/v1/webhooks/none", "/v1/webhooks/tokens", "/v1/webhooks/signed", "/v1/webhooks/small", "/v1/webhooks/suspended",
+	"/v1/webhooks/elsewhere", "/v1/webhooks/sns", "/v1/webhooks/accounts", "/v1/webhooks/jwt", "/v1/webhooks/closed",
+	"/v1/namespaces/team/webhooks/sns", "/v1/namespaces/team/webhooks/none", "/v1/namespaces/none/webhooks/git",
+}
+
+// strangers serves them. What their ways to be admitted ask for fails as told.
+func strangers(t *testing.T, failure error) *site {
+	t.Helper()
+	asks := asked{failure}
+	accounts, err := auth.NewKubernetes(asks, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwt, err := auth.NewJWT(auth.JWTOptions{
+		Issuer: "https://issuer.example", Audiences: []string{"hooks"}, Keys: []auth.IssuerKeys{{KeySet: asks}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := func(methods ...auth.Method) func(*webhookserver.Hook) {
+		return func(h *webhookserver.Hook) { h.Auth = methods }
+	}
+	return serve(t,
 		hook("tokens"),
 		hook("signed", signedBy(t, github(signingKey))),
 		hook("small", signedBy(t, github(signingKey)), func(h *webhookserver.Hook) { h.MaxBodySize = 10 }),
 		hook("suspended", func(h *webhookserver.Hook) { h.Suspended = true }),
 		hook("elsewhere", func(h *webhookserver.Hook) { h.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }),
+		hook("sns", signedBy(t, auth.SignatureOptions{Scheme: "AWSSNS", Topics: []string{"arn:aws:sns:eu-west-1:1:a"}, Certificates: asks})),
+		hook("accounts", ways(accounts)),
+		hook("jwt", ways(jwt)),
+		hook("closed", ways()),
 	)
+}
+
+// asked is whom ways to be admitted ask: it knows nothing, or fails.
+type asked struct{ failure error }
+
+func (a asked) MayPost(context.Context, netip.Addr, string, string, string, string) (bool, error) {
+	return false, a.failure
+}
+
+func (a asked) Certificate(context.Context, netip.Addr, string) (*x509.Certificate, error) {
+	return nil, errors.Join(errors.New("there is none"), a.failure)
+}
+
+func (a asked) Keys(context.Context) ([]jose.JSONWebKey, error)    { return nil, a.failure }
+func (a asked) Renewed(context.Context) ([]jose.JSONWebKey, error) { return nil, a.failure }
+
+// fromSNS is a message of Amazon SNS that names a certificate, as anybody can write one.
+const fromSNS = `{"Type": "Notification", "Message": "m", "MessageId": "1", "TopicArn": "arn:aws:sns:eu-west-1:2:evil",
+	"Timestamp": "2026-03-14T15:09:26Z", "SignatureVersion": "2", "Signature": "AAAA",
+	"SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem"}`
+
+// bearer is the header with a token that nobody signed.
+func bearer(claims string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	token := encode([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + encode([]byte(claims)) + "." + encode(make([]byte, 256))
+	return "Authorization: Bearer " + token
+}
+
+// issuedToken is the header with a token of the issuer that a webhook trusts, as anybody can write one.
+func issuedToken() string {
+	return bearer(fmt.Sprintf(`{"iss":"https://issuer.example","aud":"hooks","exp":%d}`, now.Unix()+60))
+}
+
+// expectEverywhere sends a request to everyURL and expects the same bytes.
+func (s *site) expectEverywhere(q request, status int, body string, more http.Header) {
+	s.t.Helper()
+	q.anonymous = true
+	for _, path := range everyURL {
+		q.path = path
+		got := s.send(q)
+		if got.status != status || got.body != body {
+			s.t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+		got.header.Del("Date")
+		got.header.Del("X-Request-Id")
+		want := http.Header{
+			"Content-Type": {"application/json"}, "Content-Length": {strconv.Itoa(len(body))},
+			"X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"},
+		}
+		maps.Copy(want, more)
+		if diff := cmp.Diff(want, got.header); diff != "" {
+			s.t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
+// TestNobodyLearnsWhichWebhooksThereAre sends what is not admitted to webhooks that there are and are not, and expects the
+// same bytes.
+func TestNobodyLearnsWhichWebhooksThereAre(t *testing.T) {
+	s := strangers(t, nil)
 	large := `"` + strings.Repeat("x", 100) + `"`
 	for name, q := range map[string]request{
-		"no credential":         {},
-		"no credential, a body": {body: large},
-		"another method":        {method: "PUT", body: large},
-		"a bad token":           {headers: []string{"X-Auth-Token: a token that is none"}},
-		"a bad signature":       {headers: []string{hubSignature("another key", large)}, body: large},
-		"a broken signature":    {headers: []string{"X-Hub-Signature-256: sha256="}, body: large},
-		"signed, another way":   {method: "DELETE", headers: []string{hubSignature("another key", large)}, body: large},
-		"options":               {method: "OPTIONS", headers: []string{"WebHook-Request-Origin: evil.example"}},
-		"not even JSON":         {headers: []string{hubSignature("another key", "{"), "Content-Type: foo/bar"}, body: "{"},
+		"no credential":          {},
+		"no credential, a body":  {body: large},
+		"another method":         {method: "PUT", body: large},
+		"a bad token":            {headers: []string{"X-Auth-Token: a token that is none"}},
+		"a bad login":            {headers: []string{"Authorization: Basic YTpi"}},
+		"a token of nobody":      {headers: []string{bearer("{}")}},
+		"a token of the issuer":  {headers: []string{issuedToken()}},
+		"a bad signature":        {headers: []string{hubSignature("another key", large)}, body: large},
+		"a broken signature":     {headers: []string{"X-Hub-Signature-256: sha256="}, body: large},
+		"signed, another way":    {method: "DELETE", headers: []string{hubSignature("another key", large)}, body: large},
+		"options":                {method: "OPTIONS", headers: []string{"WebHook-Request-Origin: evil.example"}},
+		"not even JSON":          {headers: []string{hubSignature("another key", "{"), "Content-Type: foo/bar"}, body: "{"},
+		"no message of SNS":      {headers: []string{"X-Amz-Sns-Message-Type: Notification"}, body: large},
+		"many kinds of a secret": {headers: []string{hubSignature("another key", large), issuedToken()}, body: large},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q.anonymous = true
-			for _, path := range []string{"/v1/webhooks/none", "/v1/webhooks/tokens", "/v1/webhooks/signed", "/v1/webhooks/small",
-				"/v1/webhooks/suspended", "/v1/webhooks/elsewhere", "/v1/namespaces/team/webhooks/none", "/v1/namespaces/none/webhooks/git"} {
-				q.path = path
-				got := s.send(q)
-				if got.status != http.StatusUnauthorized || got.body != unauthorized {
-					t.Errorf("%s: %d %s", path, got.status, got.body)
-				}
-				got.header.Del("Date")
-				got.header.Del("X-Request-Id")
-				want := http.Header{
-					"Content-Type": {"application/json"}, "Content-Length": got.header["Content-Length"],
-					"X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"},
-				}
-				if q.body != "" && !strings.Contains(strings.Join(q.headers, ""), "Signature") {
-					want.Set("Connection", "close") // the body is unread
-				}
-				if diff := cmp.Diff(want, got.header); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", path, diff)
-				}
+			s.t = t
+			var more http.Header
+			if q.body != "" && !strings.Contains(strings.Join(q.headers, ""), "X-Hub-Signature") && !strings.Contains(strings.Join(q.headers, ""), "X-Amz-Sns") {
+				more = http.Header{"Connection": {"close"}} // the body is unread
 			}
+			s.expectEverywhere(q, http.StatusUnauthorized, unauthorized, more)
 		})
+	}
+}
+
+// TestNobodyLearnsOfAnOutageWhichWebhooksThereAre has strangers ask for what cannot be had.
+func TestNobodyLearnsOfAnOutageWhichWebhooksThereAre(t *testing.T) {
+	s := strangers(t, errors.New("away"))
+	for name, q := range map[string]request{
+		"a certificate of Amazon SNS": {headers: []string{"X-Amz-Sns-Message-Type: Notification"}, body: fromSNS},
+		"the keys of an issuer":       {headers: []string{issuedToken()}},
+		"whose a token is":            {headers: []string{bearer("{}")}},
+		"whose it is, another way":    {method: "PUT", headers: []string{bearer("{}")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			s.expectEverywhere(q, http.StatusServiceUnavailable, `{"faultstring": "Authentication is not available."}`,
+				http.Header{"Retry-After": {"5"}})
+		})
+	}
+	if got := s.send(request{path: "/v1/webhooks/none", headers: []string{bearer("{}")}}); got.status != http.StatusNotFound {
+		t.Errorf("who may know that nobody owns a url gets %d %s", got.status, got.body)
+	}
+	if got := s.send(request{path: "/v1/webhooks/tokens", headers: []string{bearer("{}")}}); got.status != http.StatusAccepted {
+		t.Errorf("who is admitted gets %d %s", got.status, got.body)
 	}
 }
 

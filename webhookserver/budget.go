@@ -5,8 +5,8 @@ import "sync"
 // shares is into how many parts a budget falls that no one may exceed.
 const shares = 4
 
-// budget is memory for bodies. One key, such as a namespace, holds at most a share of it, so that whoever sends most leaves
-// the others theirs. Nobody waits: what is not there is refused at once. It is safe for concurrent use.
+// budget is memory for bodies. One key, such as a namespace or a source, holds at most a share of it, so that whoever sends most
+// leaves the others theirs. Nobody waits: what is not there is refused at once. It is safe for concurrent use.
 type budget struct {
 	mu    sync.Mutex
 	total int64
@@ -45,27 +45,35 @@ func (b *budget) add(key string, n int64) {
 	}
 }
 
-// reservation is what somebody holds of a budget. The zero value holds nothing.
+// reservation is what somebody holds of a budget. The zero value holds nothing, of none.
 type reservation struct {
 	budget *budget
 	key    string
 	size   int64
 }
 
-// reserve takes n bytes for a key, as take does.
-func (b *budget) reserve(key string, n int64) (reservation, bool) {
-	if !b.take(key, n) {
-		return reservation{}, false
+// grow takes n bytes more, or reports that there is not as much.
+func (r *reservation) grow(n int64) bool {
+	ok := r.budget.take(r.key, n)
+	if ok {
+		r.size += n
 	}
-	return reservation{b, key, n}, true
+	return ok
+}
+
+// shrink gives n bytes back.
+func (r *reservation) shrink(n int64) {
+	r.budget.give(r.key, n)
+	r.size -= n
 }
 
 // move has a reservation held of another budget, or reports that there is not as much, and it is as it was.
 func (r *reservation) move(to *budget, key string) bool {
-	moved, ok := to.reserve(key, r.size)
+	ok := to.take(key, r.size)
 	if ok {
+		size := r.size
 		r.release()
-		*r = moved
+		*r = reservation{to, key, size}
 	}
 	return ok
 }
@@ -73,7 +81,7 @@ func (r *reservation) move(to *budget, key string) bool {
 // release gives back what is held.
 func (r *reservation) release() {
 	if r.budget != nil {
-		r.budget.give(r.key, r.size)
+		r.shrink(r.size)
 	}
 	*r = reservation{}
 }

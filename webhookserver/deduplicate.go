@@ -25,7 +25,7 @@ func BySignedContent() *Deduplication { return &Deduplication{signed: true} }
 // ByHeader takes the value of a header. One that holds a credential or a signature is an error: it is taken out before.
 func ByHeader(name string) (*Deduplication, error) {
 	canonical := http.CanonicalHeaderKey(name)
-	if secretHeaders[canonical] {
+	if auth.IsSecretHeader(canonical) {
 		return nil, fmt.Errorf("%s holds a credential or a signature; name a header with an id", name)
 	}
 	return &Deduplication{header: canonical}, nil

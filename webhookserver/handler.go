@@ -50,7 +50,7 @@ type handler struct {
 	rates     *rates
 	pace      pace
 	budget    *budget // bytes of bodies in memory, by tenant
-	// unverified are those whose sender is not known yet, by what the request asks for.
+	// unverified are those whose sender is not known yet, by source.
 	unverified *budget
 	ids        *deliveryIDs
 	draining   atomic.Bool // the process ends: connections are not kept

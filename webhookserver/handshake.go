@@ -16,17 +16,23 @@ type Confirmer interface {
 
 // Handshakes are the questions of providers that a webhook answers, and that are no deliveries.
 type Handshakes struct {
-	// Slack answers url_verification with its challenge.
+	// Slack answers a url_verification that Slack signed with its challenge.
 	Slack bool
 	// EventGrid answers SubscriptionValidation with its code.
 	EventGrid bool
-	// SNS confirms a subscription.
+	// SNS confirms a subscription that Amazon SNS signed.
 	SNS bool
 	// Origins may send CloudEvents after asking with OPTIONS; "*" is any. None: OPTIONS is refused.
 	Origins []string
 	// RequestsPerMinute is the rate that is granted to them; 0: any.
 	RequestsPerMinute int
 }
+
+// The schemes whose signature a question must have: another way to be admitted does not say who asks.
+const (
+	slackScheme = "Slack"
+	snsScheme   = "AWSSNS"
+)
 
 // handshake is a question: who asks it and what is answered. It comes after authentication, and a webhook that does not
 // answer it takes it for a delivery.
@@ -40,7 +46,9 @@ type handshake struct {
 var handshakes = [...]handshake{
 	{
 		enabled: func(h *Handshakes) bool { return h.Slack },
-		asked:   func(x *exchange) bool { return x.member("type") == "url_verification" },
+		asked: func(x *exchange) bool {
+			return x.proof.Scheme() == slackScheme && x.member("type") == "url_verification"
+		},
 		answer: func(x *exchange) ([]string, string, *refusal) {
 			return textType, x.member("challenge"), nil
 		},
@@ -52,8 +60,10 @@ var handshakes = [...]handshake{
 	},
 	{
 		enabled: func(h *Handshakes) bool { return h.SNS },
-		asked:   func(x *exchange) bool { return x.member("Type") == "SubscriptionConfirmation" },
-		answer:  (*exchange).confirmSNS,
+		asked: func(x *exchange) bool {
+			return x.proof.Scheme() == snsScheme && x.member("Type") == "SubscriptionConfirmation"
+		},
+		answer: (*exchange).confirmSNS,
 	},
 }
 

@@ -8,6 +8,10 @@ import (
 	"os"
 )
 
+// firstRoom is for how many bytes of a body there is memory at first. That is what has to come in a bodyWindow, so that who
+// sends nothing does not hold it for longer.
+const firstRoom = bodyWindowSize
+
 // limitHeaders refuses a request with more headers than anybody needs.
 func (x *exchange) limitHeaders() *refusal {
 	if tooManyHeaders(x.r.Header) {
@@ -22,6 +26,16 @@ func (x *exchange) tenant() string {
 		return ""
 	}
 	return x.route.Namespace
+}
+
+// stranger is whose share of the memory for bodies a request takes whose sender is not known yet: that of its source. Only
+// where many have one address, it is that of what the request asks for, which is up to the sender. Neither depends on who
+// owns the url, so that the answer tells nothing about the webhook.
+func (x *exchange) stranger() string {
+	if x.sources.shared(x.source) {
+		return "/" + x.at.namespace + "/" + x.at.url // no source begins with a slash
+	}
+	return sourceOf(x.source).String()
 }
 
 // limit is the largest body of this request; where nobody owns the url, of any webhook.
@@ -40,10 +54,9 @@ func (x *exchange) limitBody() *refusal {
 	return nil
 }
 
-// readUnverified reads the body of a sender who is not known yet: up to the largest limit of all webhooks, and from memory that
-// is shared by what senders ask for and not by who owns it, so that the answer tells nothing about the webhook.
+// readUnverified reads the body of a sender who is not known yet, up to the largest limit of all webhooks.
 func (x *exchange) readUnverified() *refusal {
-	return x.read(x.unverified, x.at.namespace+"/"+x.at.url, x.table.largestBody)
+	return x.read(x.unverified, x.stranger(), x.table.largestBody)
 }
 
 // settle counts a body that was read before its sender was known among those of the tenant.
@@ -62,8 +75,7 @@ func (x *exchange) readBody() *refusal {
 	return x.read(x.budget, x.tenant(), x.limit())
 }
 
-// read reads a body of at most limit bytes, after it reserved memory for it: where the length is not known, the most that it
-// may become.
+// read reads a body of at most limit bytes into memory of a budget.
 func (x *exchange) read(memory *budget, key string, limit int64) *refusal {
 	length := x.r.ContentLength
 	switch {
@@ -72,16 +84,8 @@ func (x *exchange) read(memory *budget, key string, limit int64) *refusal {
 	case length > limit:
 		return tooLarge(limit)
 	}
-	size := length
-	if size < 0 {
-		size = limit
-	}
-	reserved, ok := memory.reserve(key, size)
-	if !ok {
-		return &overloaded
-	}
-	x.memory = reserved
-	body, err := readAll(x.pace.reader(x.w, http.MaxBytesReader(x.w, x.r.Body, limit)), length)
+	x.memory = reservation{budget: memory, key: key}
+	body, err := readAll(x.pace.reader(x.w, http.MaxBytesReader(x.w, x.r.Body, limit)), length, limit, &x.memory)
 	if err != nil {
 		return notRead(err)
 	}
@@ -91,23 +95,56 @@ func (x *exchange) read(memory *budget, key string, limit int64) *refusal {
 
 func notRead(err error) *refusal {
 	var over *http.MaxBytesError
-	if errors.As(err, &over) {
+	switch {
+	case errors.As(err, &over):
 		return tooLarge(over.Limit)
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	case errors.Is(err, errNoRoom):
+		return &overloaded
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &tooSlow
+	default:
+		return &unreadable
 	}
-	return &unreadable
 }
 
-// readAll reads length bytes, or to the end where length is negative.
-func readAll(r io.Reader, length int64) ([]byte, error) {
+// errNoRoom says that there is no memory for more of a body.
+var errNoRoom = errors.New("there is no memory for the body")
+
+// readAll reads length bytes, or to the end of what has at most limit where length is negative. It takes memory as the bytes
+// come, and holds no more of it than twice what came: what a sender only says it will send costs nothing.
+func readAll(r io.Reader, length, limit int64, memory *reservation) ([]byte, error) {
+	whole := length
 	if length < 0 {
-		return io.ReadAll(r)
+		whole = limit + 1 // without room for more, the end would not be seen
 	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fmt.Errorf("reading the body: %w", err)
+	var body []byte
+	for {
+		if len(body) == cap(body) {
+			var ok bool
+			if body, ok = enlarge(body, whole, memory); !ok {
+				return nil, errNoRoom
+			}
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) == length, length < 0 && err == io.EOF: // a wrapped one is not the end
+			return body, nil
+		case err != nil:
+			return nil, fmt.Errorf("reading the body: %w", err)
+		}
 	}
-	return body, nil
+}
+
+// enlarge returns a body with twice the room, and at most whole bytes of it. While it is copied, memory is held for both.
+func enlarge(body []byte, whole int64, memory *reservation) ([]byte, bool) {
+	held := int64(cap(body))
+	room := min(max(2*held, firstRoom), whole)
+	if !memory.grow(room) {
+		return nil, false
+	}
+	larger := make([]byte, len(body), room)
+	copy(larger, body)
+	memory.shrink(held)
+	return larger, true
 }

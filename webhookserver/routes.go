@@ -102,7 +102,7 @@ type Outcome struct {
 // Table is every route, as a value: readers need no lock.
 type Table struct {
 	keyring     *auth.Keyring
-	decoys      decoys
+	decoys      *auth.Decoys
 	routes      map[Key]*route
 	short       map[string]*route
 	sorted      []*route // by url, then namespace
@@ -113,8 +113,6 @@ type Table struct {
 // route is a webhook with what each of its deliveries shares.
 type route struct {
 	Hook
-	methods    []auth.Method     // its own, and decoys of the kinds that others have
-	decoys     []*auth.Signature // of the schemes that others have
 	trigger    string            // of a custom webhook
 	parameters map[string]string // of a custom webhook
 }
@@ -125,11 +123,11 @@ type route struct {
 func Build(in Input) (*Table, map[Key]Outcome) {
 	t := &Table{
 		keyring:     auth.NewKeyring(in.Tokens, in.SystemNamespace),
+		decoys:      auth.NewDecoys(),
 		routes:      make(map[Key]*route, len(in.Hooks)),
 		short:       make(map[string]*route, len(in.Hooks)),
 		ruleVersion: in.RuleVersion,
 	}
-	t.decoys = decoysOf(in.Hooks)
 	hooks := slices.Clone(in.Hooks)
 	slices.SortFunc(hooks, stronger)
 	for _, hook := range hooks {
@@ -169,8 +167,8 @@ func (t *Table) add(hook Hook, mayOwnShort bool) {
 		hook.MaxBodySize = defaultMaxBodySize
 	}
 	hook.Sources = canonicalPrefixes(hook.Sources)
+	t.decoys.Add(hook.Auth, hook.Signatures)
 	r := &route{Hook: hook}
-	r.methods, r.decoys = t.decoys.besides(&hook)
 	if !hook.Generic {
 		r.trigger, r.parameters = webhookTrigger, map[string]string{"url": hook.URL}
 	}

@@ -1,13 +1,16 @@
 package webhookserver_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookstorm/hookstorm/webhookserver"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 // claim is a webhook "git" of a namespace, as old as its minutes before now.
@@ -106,5 +109,54 @@ func TestALoserIsServedOnItsNamespacedPath(t *testing.T) {
 		if d := s.publisher.take(); len(d) != 1 || d[0].Namespace != want {
 			t.Errorf("POST %s: delivered %+v, want one to %s", path, d, want)
 		}
+	}
+}
+
+// signedInEveryWay returns n webhooks that describe as many schemes as one may, each with a header of its own.
+func signedInEveryWay(t testing.TB, n int) []webhookserver.Hook {
+	t.Helper()
+	const most = 16
+	hooks := make([]webhookserver.Hook, n)
+	for i := range hooks {
+		hooks[i] = hook(fmt.Sprintf("hook-%d", i))
+		for j := range most {
+			signature, err := auth.NewSignature(auth.SignatureOptions{
+				Scheme: "Custom", Custom: &auth.CustomScheme{Header: fmt.Sprintf("X-Signature-%d-%d", i, j)},
+				Keys: []auth.SigningKey{{Value: []byte(signingKey)}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			hooks[i].Signatures = append(hooks[i].Signatures, signature)
+		}
+	}
+	return hooks
+}
+
+func TestATableGrowsWithItsWebhooksAndNotFaster(t *testing.T) {
+	allocated := func(n int) uint64 {
+		in := webhookserver.Input{Hooks: signedInEveryWay(t, n), SystemNamespace: system}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		webhookserver.Build(in)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	allocated(1) // what is allocated once
+	few, many := allocated(100), allocated(800)
+	if many > 12*few {
+		t.Errorf("100 webhooks take %d bytes, and 800 take %d", few, many)
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for _, n := range []int{250, 500, 1000, 2000} {
+		b.Run(fmt.Sprintf("%d webhooks", n), func(b *testing.B) {
+			in := webhookserver.Input{Hooks: signedInEveryWay(b, n), SystemNamespace: system}
+			b.ReportAllocs()
+			for b.Loop() {
+				webhookserver.Build(in)
+			}
+		})
 	}
 }

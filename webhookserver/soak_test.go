@@ -83,8 +83,9 @@ func TestACrowdTakesLimitedMemory(t *testing.T) {
 	if grown > bound {
 		t.Errorf("memory grew by %d bytes, want at most %d", grown, bound)
 	}
-	if most := 3 * 32; stored != min(c.bodies, most) {
-		t.Errorf("%d bodies are held, want the three shares of 32", stored)
+	// A share has room for 31 bodies and the copy of one that grows. Those that find none while they grow may have kept others out.
+	if most, fewest := 3*31, 3*24; stored > most || stored < min(c.bodies, fewest) {
+		t.Errorf("%d bodies are held, want %d to %d", stored, fewest, most)
 	}
 }
 

@@ -172,7 +172,7 @@ type CustomSignature struct {
 	Prefix string `json:"prefix,omitempty"`
 
 	// signed is what is signed: a text in which {id}, {timestamp} and {body} stand for those. Omitted: "{body}". It must have
-	// {body}. At most 128 characters.
+	// {body}, and a text between any two of them, with no digit beside {timestamp}; or nobody is admitted. At most 128 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.contains('{body}')",message="spec.auth.signature.custom.signed: must contain {body}, or the body could be replaced"
@@ -262,8 +262,8 @@ type ClientCertificateAuth struct {
 	// +required
 	SecretRef LocalSecretReference `json:"secretRef"`
 
-	// names are the names of which a certificate must have one: a DNS name, URI or email address of its subject alternative
-	// names, or, if it has none of these, its common name. Omitted: any name. At most 32.
+	// names are the names of which a certificate must have one among its subject alternative names: a URI, if it has a colon, an
+	// email address, if it has an @, or a DNS name. Its common name does not count. Omitted: any name. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32

@@ -128,12 +128,7 @@ func (s *KeySet) ask() {
 func (s *KeySet) fetch() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	document, err := s.sets.document(ctx, s.source)
-	var keys []jose.JSONWebKey
-	if err == nil {
-		keys, err = s.sets.o.Parse(document)
-	}
-	s.sets.report(s.source, s.settle(sha256.Sum256(document), keys, err))
+	s.sets.report(s.source, s.settle(s.sets.load(ctx, s.source)))
 }
 
 // settle takes in an answer, and says what it changed.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/hookstorm/hookstorm/internal/outbound"
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
@@ -269,4 +270,23 @@ func TestKeySetsAreSharedAndDropped(t *testing.T) {
 		t.Error("the set that somebody holds is dropped")
 	}
 	runtime.KeepAlive(second)
+}
+
+func TestAPanicWhileKeysAreReadIsAnError(t *testing.T) {
+	var j journal
+	i := newIssuer(t, newSigner("key"))
+	sets := NewKeySets(KeySetsOptions{
+		Client: open(t), Parse: func([]byte) ([]jose.JSONWebKey, error) { panic("a secret") },
+		Changed: func() {}, Logger: j.logger(), Now: time.Now,
+	})
+	set, err := sets.Of("", i.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Keys(t.Context()); !errors.Is(err, errPanic) || !errors.Is(set.Problem(), errPanic) {
+		t.Errorf("%v; the problem: %v", err, set.Problem())
+	}
+	if !j.logged("keyset_test.go") || j.logged("a secret") {
+		t.Errorf("logged: %v", j.read())
+	}
 }

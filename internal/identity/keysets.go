@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,6 +89,17 @@ func (k *KeySets) forget(from source) {
 	if k.sets[from].Value() == nil {
 		delete(k.sets, from)
 	}
+}
+
+// load returns the keys of a place, and the digest of the document that they are of.
+func (k *KeySets) load(ctx context.Context, from source) (digest [sha256.Size]byte, keys []jose.JSONWebKey, err error) {
+	defer guard(k.o.Logger, &err)
+	document, err := k.document(ctx, from)
+	if err != nil {
+		return digest, nil, err
+	}
+	keys, err = k.o.Parse(document)
+	return sha256.Sum256(document), keys, err
 }
 
 // document returns the JSON Web Key Set of a place.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +60,7 @@ func (s *server) take() []string {
 func (s tokenReviews) Create(
 	ctx context.Context, review *authenticationv1.TokenReview, _ metav1.CreateOptions,
 ) (*authenticationv1.TokenReview, error) {
-	s.note("token " + review.Spec.Token)
+	s.note("token " + review.Spec.Token + " for " + strings.Join(review.Spec.Audiences, ","))
 	review.Status = authenticationv1.TokenReviewStatus{
 		Authenticated: true, Audiences: review.Spec.Audiences,
 		User: authenticationv1.UserInfo{
@@ -92,28 +94,119 @@ func (s *server) reviewer(now func() time.Time) *Reviewer {
 
 func TestTheAPIServerIsAskedBriefly(t *testing.T) {
 	s := &server{}
-	r := s.reviewer(s.now)
+	r := s.reviewer(s.now).For([]string{"hooks", "others"})
 	ask := func(token, audience, namespace, webhook string, want bool, reviews ...string) {
 		t.Helper()
-		if may, err := r.MayPost(t.Context(), token, audience, namespace, webhook); may != want || err != nil {
+		if may, err := r.MayPost(t.Context(), stranger, token, audience, namespace, webhook); may != want || err != nil {
 			t.Errorf("%s may post to %s/%s: %v %v", token, namespace, webhook, may, err)
 		}
 		if diff := cmp.Diff(reviews, s.take()); diff != "" {
 			t.Errorf("%s at %s/%s, reviews (-want +got):\n%s", token, namespace, webhook, diff)
 		}
 	}
-	ask("git", "hooks", "team", "git", true, "token git", "access git team/git")
+	const token = "token git for hooks,others"
+	ask("git", "hooks", "team", "git", true, token, "access git team/git")
 	ask("git", "hooks", "team", "git", true)
 	ask("git", "hooks", "team", "other", false, "access git team/other")
 	ask("git", "hooks", "team", "other", false)
 	ask("git", "hooks", "other", "git", true, "access git other/git")
-	ask("git", "others", "team", "git", true, "token git", "access git team/git")
+	ask("git", "others", "team", "git", true, "access git team/git")
 	ask("git", "hooks", "", "", false, "access git /")
 	s.pass(5 * time.Second)
 	ask("git", "hooks", "team", "other", false, "access git team/other")
 	ask("git", "hooks", "team", "git", true)
 	s.pass(5 * time.Second)
-	ask("git", "hooks", "team", "git", true, "token git", "access git team/git")
+	ask("git", "hooks", "team", "git", true, token, "access git team/git")
+}
+
+// TestATokenIsReviewedForAllAudiencesAtOnce asks about a token for webhooks with one audience and then with another. What is
+// remembered must not show which audience it was asked about.
+func TestATokenIsReviewedForAllAudiencesAtOnce(t *testing.T) {
+	type question struct {
+		audience string
+		may      bool
+		reviews  []string
+	}
+	const token, access = "token git for builds,hooks", "access git team/git"
+	for _, c := range []struct {
+		name   string
+		isFor  []string // nil: it is no token
+		asking []question
+	}{
+		{"a token that is none", nil, []question{{"builds", false, []string{token}}, {"hooks", false, nil}}},
+		{"one for nobody who asks", []string{}, []question{{"builds", false, []string{token}}, {"hooks", false, nil}}},
+		{"one for the second", []string{"hooks"}, []question{{"builds", false, []string{token}}, {"hooks", true, []string{access}}}},
+		{"one for the first", []string{"builds"}, []question{{"builds", true, []string{token, access}}, {"hooks", false, nil}}},
+		{"one for both", []string{"builds", "hooks"}, []question{
+			{"builds", true, []string{token, access}}, {"hooks", true, []string{access}}, {"builds", true, nil},
+		}},
+	} {
+		s := &server{tokens: func(_ context.Context, r *authenticationv1.TokenReview) error {
+			r.Status.Authenticated, r.Status.Audiences = c.isFor != nil, c.isFor
+			return nil
+		}}
+		first := s.reviewer(s.now)
+		for _, q := range c.asking {
+			// The next table has another reviewer, which knows the same.
+			r := first.For([]string{"hooks", "builds", "hooks"})
+			may, err := r.MayPost(t.Context(), stranger, "git", q.audience, "team", "git")
+			if may != q.may || err != nil {
+				t.Errorf("%s, at a webhook for %s: %v %v", c.name, q.audience, may, err)
+			}
+			if diff := cmp.Diff(q.reviews, s.take()); diff != "" {
+				t.Errorf("%s, reviews for %s (-want +got):\n%s", c.name, q.audience, diff)
+			}
+		}
+	}
+}
+
+func TestAReviewIsForFewAudiences(t *testing.T) {
+	s := &server{}
+	var inUse []string
+	for n := range 2*maxTogether + 1 {
+		inUse = append(inUse, fmt.Sprintf("audience-%02d", n))
+	}
+	r, together := s.reviewer(s.now).For(inUse), map[string]int{}
+	for _, audience := range append(inUse, "unused") {
+		if may, err := r.MayPost(t.Context(), stranger, audience, audience, "team", audience); !may || err != nil {
+			t.Errorf("%s: %v %v", audience, may, err)
+		}
+		_, names, _ := strings.Cut(s.take()[0], " for ")
+		together[audience] = strings.Count(names, ",") + 1
+		if !slices.Contains(strings.Split(names, ","), audience) {
+			t.Errorf("%s is not among %s", audience, names)
+		}
+	}
+	want := map[string]int{"audience-32": 1, "unused": 1}
+	for _, audience := range inUse[:2*maxTogether] {
+		want[audience] = maxTogether
+	}
+	if diff := cmp.Diff(want, together); diff != "" {
+		t.Errorf("audiences of a review (-want +got):\n%s", diff)
+	}
+}
+
+// TestMadeUpTokensKeepNoNewSenderOut has one source show tokens that it made up as fast as it can.
+func TestMadeUpTokensKeepNoNewSenderOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{tokens: func(_ context.Context, r *authenticationv1.TokenReview) error {
+			r.Status.Authenticated = r.Spec.Token == "git"
+			return nil
+		}}
+		r, refused := s.reviewer(time.Now), 0
+		for n := range 300 {
+			if _, err := r.MayPost(t.Context(), netip.MustParseAddr("203.0.113.9"), fmt.Sprint(n), "hooks", "team", "git"); err != nil {
+				refused++
+			}
+		}
+		if most := int(2 * reviewBounds().strangers.part().perSecond); refused != 300-most {
+			t.Errorf("%d of 300 made-up tokens are not asked about, want all but %d", refused, most)
+		}
+		may, err := r.MayPost(t.Context(), netip.MustParseAddr("192.0.2.1"), "git", "hooks", "team", "git")
+		if !may || err != nil {
+			t.Errorf("a new sender: %v %v", may, err)
+		}
+	})
 }
 
 func TestWhatTheAPIServerMayAnswer(t *testing.T) {
@@ -157,7 +250,7 @@ func TestWhatTheAPIServerMayAnswer(t *testing.T) {
 		}, want: true},
 	} {
 		s := &server{tokens: c.tokens, access: c.access}
-		may, err := s.reviewer(s.now).MayPost(t.Context(), "git", "hooks", "team", "git")
+		may, err := s.reviewer(s.now).MayPost(t.Context(), stranger, "git", "hooks", "team", "git")
 		if may != c.want || (err == nil) != (c.failed == "") || (err != nil && err.Error() != c.failed) {
 			t.Errorf("%s: %v %v, want %v %s", c.name, may, err, c.want, c.failed)
 		}
@@ -174,12 +267,12 @@ func TestAnAPIServerThatIsAwayIsLoggedOnce(t *testing.T) {
 		return nil
 	}
 	for range 3 {
-		if _, err := r.MayPost(t.Context(), "git", "hooks", "team", "git"); err == nil {
+		if _, err := r.MayPost(t.Context(), stranger, "git", "hooks", "team", "git"); err == nil {
 			t.Error("there is no error")
 		}
 	}
 	away = false
-	if may, err := r.MayPost(t.Context(), "git", "hooks", "team", "git"); !may || err != nil {
+	if may, err := r.MayPost(t.Context(), stranger, "git", "hooks", "team", "git"); !may || err != nil {
 		t.Errorf("when it is back: %v %v", may, err)
 	}
 	lines := s.read()
@@ -198,7 +291,7 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 		var all sync.WaitGroup
 		for n := range 100 {
 			all.Go(func() {
-				if _, err := r.MayPost(t.Context(), fmt.Sprint(n), "hooks", "team", "git"); err == nil {
+				if _, err := r.MayPost(t.Context(), stranger, fmt.Sprint(n), "hooks", "team", "git"); err == nil {
 					t.Error("there is no error")
 				}
 			})

@@ -6,11 +6,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-logr/logr"
 
 	"github.com/hookstorm/hookstorm/internal/outbound"
 )
@@ -18,10 +20,6 @@ import (
 // maxIssuers is how many certificates are fetched that a signing certificate's chain lacks. Amazon serves the certificate
 // alone; between it and the root is one.
 const maxIssuers = 2
-
-// snsHost is a region's host of Amazon SNS. Narrower than Amazon's own sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com, which the host
-// of an S3 bucket called sns fits too: sns.s3-us-west-2.amazonaws.com.
-var snsHost = regexp.MustCompile(`^sns\.([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})(\.amazonaws\.com(?:\.cn)?)$`)
 
 // snsBounds are those of the questions to Amazon SNS. It signs with one or two certificates in a region, for months.
 func snsBounds() bounds {
@@ -39,8 +37,12 @@ func snsBounds() bounds {
 type SNSOptions struct {
 	// Client makes the calls.
 	Client Client
+	// Endpoint reports whether a url leads to Amazon SNS itself, over https and at the host sns.<region>.<domain>.
+	Endpoint func(url string) bool
 	// Roots are trusted to certify Amazon; nil: the system's.
 	Roots *x509.CertPool
+	// Logger hears of errors in this program.
+	Logger logr.Logger
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -59,19 +61,23 @@ type fetched struct {
 
 // NewSNS returns what asks Amazon SNS; it asks nothing yet.
 func NewSNS(o SNSOptions) *SNS {
-	return &SNS{o: o, certificates: newMemory[fetched](snsBounds(), o.Now)}
+	return &SNS{o: o, certificates: newMemory[fetched](snsBounds(), o.Logger, o.Now)}
 }
 
 // Certificate returns the certificate at a url of Amazon SNS: one that a trusted root certified to be that of SNS in the
-// region of the url. An error, which is remembered for a moment, says why there is none. It ends with ctx.
-func (s *SNS) Certificate(ctx context.Context, location string) (*x509.Certificate, error) {
-	names, err := signerNames(location)
+// region of the url. Of what is asked about urls that are not known a source has a part, unless it is not valid. An error, which
+// is remembered for a moment, says why there is none. It ends with ctx.
+func (s *SNS) Certificate(ctx context.Context, source netip.Addr, location string) (*x509.Certificate, error) {
+	names, err := s.signerNames(location)
 	if err != nil {
 		return nil, err
 	}
-	f, _, err := s.certificates.ask(ctx, location, func(ctx context.Context) (fetched, bool, error) {
-		certificate, err := s.fetch(ctx, location, names)
-		return fetched{certificate, err}, err == nil, nil
+	f, _, err := s.certificates.ask(ctx, question[fetched]{
+		key: location, from: source,
+		put: func(ctx context.Context) (fetched, bool, error) {
+			certificate, err := s.fetch(ctx, location, names)
+			return fetched{certificate, err}, err == nil, nil
+		},
 	})
 	if err == nil {
 		err = f.err
@@ -85,8 +91,7 @@ func (s *SNS) Certificate(ctx context.Context, location string) (*x509.Certifica
 // Confirm visits the SubscribeURL of a message that Amazon SNS signed, which confirms the subscription. It may be repeated.
 // An error quotes nothing of the url but its host. It ends with ctx.
 func (s *SNS) Confirm(ctx context.Context, location string) error {
-	parsed, err := url.Parse(location)
-	if err != nil || !isSNS(parsed) || parsed.Query().Get("Action") != "ConfirmSubscription" {
+	if endpoint := s.endpoint(location); endpoint == nil || endpoint.Query().Get("Action") != "ConfirmSubscription" {
 		return fmt.Errorf("confirming a subscription: it is no url of Amazon SNS for that: %w", outbound.ErrURL)
 	}
 	if _, err := fetch(ctx, s.o.Client, location); err != nil {
@@ -95,25 +100,28 @@ func (s *SNS) Confirm(ctx context.Context, location string) error {
 	return nil
 }
 
-// isSNS reports whether a url is one of Amazon SNS itself.
-func isSNS(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && u.Fragment == "" && snsHost.MatchString(u.Host)
+// endpoint returns a url of Amazon SNS itself; nil: it is none.
+func (s *SNS) endpoint(location string) *url.URL {
+	parsed, err := url.Parse(location)
+	if err != nil || parsed.Fragment != "" || !s.o.Endpoint(location) {
+		return nil
+	}
+	return parsed
 }
 
 // signerNames returns the names of which a certificate at a url must have one, as in Amazon's own SDK for Java: that of all
 // regions, or of this one.
-func signerNames(location string) ([]string, error) {
-	parsed, err := url.Parse(location)
-	if err != nil || !isSNS(parsed) || parsed.RawQuery != "" || !strings.HasSuffix(parsed.Path, ".pem") {
+func (s *SNS) signerNames(location string) ([]string, error) {
+	endpoint := s.endpoint(location)
+	if endpoint == nil || endpoint.RawQuery != "" || !strings.HasSuffix(endpoint.Path, ".pem") {
 		return nil, fmt.Errorf("it is no url of a certificate of Amazon SNS: %w", outbound.ErrURL)
 	}
-	parts := snsHost.FindStringSubmatch(parsed.Host)
-	region, domain := parts[1], parts[2]
+	region, domain, _ := strings.Cut(strings.TrimPrefix(endpoint.Host, "sns."), ".")
 	if strings.HasPrefix(region, "us-gov-") {
-		return []string{parsed.Host, "sns-us-gov-west-1" + domain}, nil
+		return []string{endpoint.Host, "sns-us-gov-west-1." + domain}, nil
 	}
-	names := []string{parsed.Host, "sns-signing." + region + domain, "sns-" + region + domain}
-	if domain == ".amazonaws.com" {
+	names := []string{endpoint.Host, "sns-signing." + region + "." + domain, "sns-" + region + "." + domain}
+	if domain == "amazonaws.com" {
 		names = append(names, "sns.amazonaws.com")
 	}
 	return names, nil

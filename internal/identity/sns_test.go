@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -12,12 +13,14 @@ import (
 	"time"
 
 	"github.com/hookstorm/hookstorm/internal/outbound"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 // amazon is Amazon SNS and its authority: it answers for every host.
 type amazon struct {
 	*SNS
 	clock
+	journal
 	asked   atomic.Int64
 	answers map[string][]byte // by host and path
 }
@@ -46,7 +49,7 @@ func newAmazon(t *testing.T, root *holder, answers map[string][]byte) *amazon {
 	roots := x509.NewCertPool()
 	roots.AddCert(root.Certificate)
 	client := open(t)
-	a.SNS = NewSNS(SNSOptions{Roots: roots, Now: a.now, Client: clientFunc(
+	a.SNS = NewSNS(SNSOptions{Roots: roots, Endpoint: auth.SNSEndpoint, Logger: a.logger(), Now: a.now, Client: clientFunc(
 		func(ctx context.Context, r *http.Request) (outbound.Answer, error) {
 			r.Host, r.URL.Scheme, r.URL.Host = r.URL.Host, at.Scheme, at.Host // as if the name resolved to the test server
 			return client.Do(ctx, r)
@@ -122,7 +125,7 @@ func TestWhichCertificatesAreAmazons(t *testing.T) {
 			"crt.example/below.cer":               second.pem(),
 			"crt.example/higher.cer":              issuer.Raw,
 		})
-		got, err := a.Certificate(t.Context(), c.url)
+		got, err := a.Certificate(t.Context(), stranger, c.url)
 		if (got == nil) != (err != nil) || (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
@@ -138,7 +141,7 @@ func TestWhatAmazonIsAsked(t *testing.T) {
 	ask := func(location string, succeeds bool, asked int64) {
 		t.Helper()
 		before := a.asked.Load()
-		if _, err := a.Certificate(t.Context(), location); (err == nil) != succeeds {
+		if _, err := a.Certificate(t.Context(), stranger, location); (err == nil) != succeeds {
 			t.Errorf("%s: %v", location, err)
 		}
 		if got := a.asked.Load() - before; got != asked {
@@ -157,13 +160,30 @@ func TestWhatAmazonIsAsked(t *testing.T) {
 	ask(certificate, true, 1)
 	before := a.asked.Load()
 	for n := range 100 {
-		_, err := a.Certificate(t.Context(), region+"/"+strings.Repeat("x", n)+".pem")
+		_, err := a.Certificate(t.Context(), stranger, region+"/"+strings.Repeat("x", n)+".pem")
 		if err == nil {
 			t.Error("a certificate that is not there is there")
 		}
 	}
 	if asked := a.asked.Load() - before; asked > 20 {
 		t.Errorf("a flood of urls made %d questions", asked)
+	}
+}
+
+func TestMadeUpURLsKeepNoNewCertificateOut(t *testing.T) {
+	var none *holder
+	root := none.issue(authority("root"))
+	a := newAmazon(t, root, map[string][]byte{
+		"sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123.pem": root.issue(names("sns.amazonaws.com")).pem(),
+	})
+	for n := range 100 {
+		_, err := a.Certificate(t.Context(), netip.MustParseAddr("203.0.113.9"), region+"/"+strings.Repeat("x", n)+".pem")
+		if err == nil {
+			t.Error("a certificate that is not there is there")
+		}
+	}
+	if _, err := a.Certificate(t.Context(), netip.MustParseAddr("192.0.2.1"), certificate); err != nil {
+		t.Errorf("for another source: %v", err)
 	}
 }
 
@@ -179,7 +199,7 @@ func TestURLsThatAreNotAmazons(t *testing.T) {
 		"https://sns.eu-west-1.amazonaws.com\n", "https://SNS.eu-west-1.amazonaws.com", "https://", "",
 		"https://sns.eu-west-1.amazonaws.com\\@evil.example",
 	} {
-		if _, err := a.Certificate(t.Context(), origin+path); !errors.Is(err, outbound.ErrURL) {
+		if _, err := a.Certificate(t.Context(), stranger, origin+path); !errors.Is(err, outbound.ErrURL) {
 			t.Errorf("a certificate at %q: %v", origin, err)
 		}
 		if err := a.Confirm(t.Context(), origin+query); !errors.Is(err, outbound.ErrURL) || strings.Contains(err.Error(), "secret") {
@@ -187,7 +207,7 @@ func TestURLsThatAreNotAmazons(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/a.cer", "/", "", "/a.pem?x=1", "/a.pem#x", "/?a.pem"} {
-		if _, err := a.Certificate(t.Context(), region+path); !errors.Is(err, outbound.ErrURL) {
+		if _, err := a.Certificate(t.Context(), stranger, region+path); !errors.Is(err, outbound.ErrURL) {
 			t.Errorf("a certificate at %q: %v", path, err)
 		}
 	}

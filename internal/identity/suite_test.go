@@ -90,6 +90,9 @@ func grant(ctx context.Context, to *corev1.ServiceAccount, webhooks ...string) {
 	})).To(Succeed())
 }
 
+// vault is the audience of another webhook.
+const vault = "vault"
+
 // door is the way in of the spec's webhooks, with a clock that the spec moves.
 type door struct {
 	clock
@@ -104,7 +107,7 @@ func newDoor(config *rest.Config) *door {
 	d.method, err = auth.NewKubernetes(NewReviewer(ReviewerOptions{
 		Tokens: clients.AuthenticationV1().TokenReviews(), Access: clients.AuthorizationV1().SubjectAccessReviews(),
 		Logger: GinkgoLogr, Now: d.now,
-	}), "")
+	}).For([]string{auth.DefaultAudience, vault}), "")
 	Expect(err).NotTo(HaveOccurred())
 	return d
 }
@@ -153,7 +156,7 @@ var _ = Describe("A token of the cluster", func() {
 		sender := createAccount(ctx, namespace, "sender")
 		grant(ctx, sender)
 		d.ExpectSoon(ctx, token(ctx, sender, auth.DefaultAudience), "git", auth.Admitted)
-		for _, audience := range []string{"https://kubernetes.default.svc", "vault"} {
+		for _, audience := range []string{"https://kubernetes.default.svc", vault} {
 			Expect(d.admit(ctx, token(ctx, sender, audience), "git")).To(Equal(auth.Refused), audience)
 		}
 	})

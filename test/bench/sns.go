@@ -39,7 +39,9 @@ func newSNS() (*authenticator, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate.Leaf)
-	amazon := identity.NewSNS(identity.SNSOptions{Client: site(encodePEM(certificate)), Roots: roots, Now: time.Now})
+	amazon := identity.NewSNS(identity.SNSOptions{
+		Client: site(encodePEM(certificate)), Endpoint: auth.SNSEndpoint, Roots: roots, Now: time.Now,
+	})
 	signature, err := auth.NewSignature(auth.SignatureOptions{Scheme: "AWSSNS", Topics: []string{snsTopic}, Certificates: amazon})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func issue(t *testing.T, name string, issuer *x509.Certificate, issuerKey *rsa.P
 }
 
 // Certificate implements auth.Certificates.
-func (a *amazon) Certificate(_ context.Context, url string) (*x509.Certificate, error) {
+func (a *amazon) Certificate(_ context.Context, _ netip.Addr, url string) (*x509.Certificate, error) {
 	if url != certificateURL {
 		return nil, fmt.Errorf("%s was not found", url)
 	}

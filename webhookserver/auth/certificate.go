@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -67,8 +68,8 @@ type ClientCertificate struct {
 	unavailable bool
 }
 
-// NewClientCertificate returns the way in for certificates of authorities that have one of names; without names any
-// certificate does. With no authority who shows a certificate is told to come again.
+// NewClientCertificate returns the way in for certificates of authorities that have one of names: URIs, email addresses and DNS
+// names; without names any certificate does. With no authority who shows a certificate is told to come again.
 func NewClientCertificate(authorities []Authority, names []string) (*ClientCertificate, error) {
 	if slices.Contains(names, "") {
 		return nil, errors.New("clientCertificate.names: one is empty; write the name of a client, or leave the list out")
@@ -108,28 +109,23 @@ func (c *ClientCertificate) Admit(_ context.Context, r *Request) Result {
 	return Result{Verdict: Admitted, Key: c.keyOf(chains[0])}
 }
 
-// named reports whether a certificate has one of the names. Its common name counts only if it has no other, because
-// authorities check it less, as RFC 6125 says for servers in section 6.4.4.
+// named reports whether a certificate has one of the names.
 func (c *ClientCertificate) named(certificate *x509.Certificate) bool {
-	if len(c.names) == 0 {
-		return true
+	return len(c.names) == 0 || slices.ContainsFunc(c.names, func(name string) bool { return hasName(certificate, name) })
+}
+
+// hasName reports whether a name is one of a certificate's subject alternative names, of the kind that it is by its looks. An
+// authority that another one lets certify only some names is bound in the kinds that these are of: it could certify any name as
+// one of another kind, or as the common name, which is no name here therefore.
+func hasName(certificate *x509.Certificate, name string) bool {
+	switch {
+	case strings.Contains(name, ":"):
+		return slices.ContainsFunc(certificate.URIs, func(uri *url.URL) bool { return uri.String() == name })
+	case strings.Contains(name, "@"):
+		return slices.Contains(certificate.EmailAddresses, name)
+	default:
+		return slices.ContainsFunc(certificate.DNSNames, func(dns string) bool { return strings.EqualFold(dns, name) })
 	}
-	has := slices.Clone(certificate.EmailAddresses)
-	for _, uri := range certificate.URIs {
-		has = append(has, uri.String())
-	}
-	if len(has) == 0 && len(certificate.DNSNames) == 0 {
-		has = append(has, certificate.Subject.CommonName)
-	}
-	for _, name := range c.names {
-		if slices.Contains(has, name) {
-			return true
-		}
-		if slices.ContainsFunc(certificate.DNSNames, func(dns string) bool { return strings.EqualFold(dns, name) }) {
-			return true
-		}
-	}
-	return false
 }
 
 // keyOf returns the key of the Secret that holds the end of a chain.

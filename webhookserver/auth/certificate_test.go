@@ -148,6 +148,9 @@ func TestWhichNamesAdmit(t *testing.T) {
 	named := root.issue(t, client(func(c *x509.Certificate) {
 		c.DNSNames, c.URIs, c.EmailAddresses = []string{"CI.example"}, []*url.URL{uri}, []string{"ci@example.org"}
 	}))
+	disguised := root.issue(t, client(func(c *x509.Certificate) {
+		c.EmailAddresses, c.URIs = []string{"ci.example"}, []*url.URL{{Path: "other.example"}, {Path: "ci@example.org"}}
+	}))
 	nameless := root.issue(t, client(nil))
 	for _, c := range []struct {
 		name        string
@@ -159,10 +162,12 @@ func TestWhichNamesAdmit(t *testing.T) {
 		{"a DNS name", named, []string{"x", "ci.EXAMPLE"}, Admitted},
 		{"a URI", named, []string{"spiffe://team/ns/ci/sa/builder"}, Admitted},
 		{"an email address", named, []string{"ci@example.org"}, Admitted},
-		{"a common name", nameless, []string{"ci"}, Admitted},
+		{"a common name", nameless, []string{"ci"}, Refused},
 		{"a common name beside others", named, []string{"ci"}, Refused},
-		{"another name", named, []string{"example", "*.example", "sub.ci.example", "CI@example.org"}, Refused},
-		{"another common name", nameless, []string{"CI", "c"}, Refused},
+		{"another name", named, []string{"example", "*.example", "sub.ci.example", "CI@example.org", "spiffe://team/ns/ci"}, Refused},
+		{"a DNS name as an email address", disguised, []string{"ci.example"}, Refused},
+		{"a DNS name as a URI", disguised, []string{"other.example"}, Refused},
+		{"an email address as a URI", disguised, []string{"ci@example.org"}, Refused},
 	} {
 		method, err := NewClientCertificate(authorities(t, "ca.crt", root.pem()), c.names)
 		if err != nil {
@@ -175,6 +180,36 @@ func TestWhichNamesAdmit(t *testing.T) {
 	}
 	if _, err := NewClientCertificate(nil, []string{"ci", ""}); err == nil || !strings.HasPrefix(err.Error(), "clientCertificate.names: ") {
 		t.Errorf("an empty name: %v", err)
+	}
+}
+
+// TestAnAuthorityIsHeldToItsNames has an authority that may certify one team's names certify another's.
+func TestAnAuthorityIsHeldToItsNames(t *testing.T) {
+	const foreign = "payments.team-a.example"
+	var none *holder
+	root := none.issue(t, authority("root"))
+	bound := authority("team-b")
+	bound.PermittedDNSDomainsCritical, bound.PermittedDNSDomains = true, []string{"team-b.example"}
+	below := root.issue(t, bound)
+	for _, c := range []struct {
+		name, asked string
+		change      func(*x509.Certificate)
+		want        Verdict
+	}{
+		{"its own DNS name", "ci.team-b.example", func(c *x509.Certificate) { c.DNSNames = []string{"ci.team-b.example"} }, Admitted},
+		{"another's as a DNS name", foreign, func(c *x509.Certificate) { c.DNSNames = []string{foreign} }, Refused},
+		{"another's as the common name", foreign, func(c *x509.Certificate) { c.Subject.CommonName = foreign }, Refused},
+		{"another's as a URI", foreign, func(c *x509.Certificate) { c.URIs = []*url.URL{{Path: foreign}} }, Refused},
+	} {
+		method, err := NewClientCertificate(authorities(t, "ca.crt", root.pem()), []string{c.asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := below.issue(t, client(c.change))
+		r := &Request{Credentials: Credentials{Certificates: []*x509.Certificate{leaf.Certificate, below.Certificate}}, Now: now}
+		if got := method.Admit(t.Context(), r); got.Verdict != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got.Verdict, c.want)
+		}
 	}
 }
 

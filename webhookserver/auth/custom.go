@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +33,24 @@ var reservedHeaders = [...]string{
 	"Upgrade", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", tokenHeader,
 }
 
+// commonHeaders are on many requests of whatever sender: clients, proxies and tracing add them. A signature is in none of them,
+// or the body of every stranger would be read for it; an id may be.
+var commonHeaders = [...]string{
+	"Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Language", "Date", "From", "Max-Forwards",
+	"Origin", "Pragma", "Priority", "Referer", "St2-Trace-Tag", "Via", "Webhook-Request-Origin",
+	// Tracing: W3C, Jaeger, Zipkin, Amazon, Google.
+	"B3", "Baggage", "Traceparent", "Tracestate", "Uber-Trace-Id", "X-Amzn-Trace-Id", "X-B3-Flags", "X-B3-Parentspanid",
+	"X-B3-Sampled", "X-B3-Spanid", "X-B3-Traceid", "X-Cloud-Trace-Context", "X-Correlation-Id", "X-Request-Id", "X-Request-Start",
+	// Proxies: ingress-nginx, Envoy, Traefik, and those of Akamai, Amazon, Azure, Cloudflare and Fastly.
+	"Cdn-Loop", "Cf-Connecting-Ip", "Cf-Ew-Via", "Cf-Ipcountry", "Cf-Ray", "Cf-Visitor", "Cf-Worker", "Fastly-Client-Ip", "Fastly-Ff",
+	"Fastly-Ssl", "True-Client-Ip", "X-Amz-Cf-Id", "X-Arr-Log-Id", "X-Arr-Ssl", "X-Azure-Clientip", "X-Azure-Fdid", "X-Azure-Ref",
+	"X-Azure-Socketip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Envoy-Attempt-Count", "X-Envoy-Expected-Rq-Timeout-Ms",
+	"X-Envoy-External-Address", "X-Envoy-Internal", "X-Envoy-Original-Path", "X-Forwarded-By", "X-Forwarded-Client-Cert",
+	"X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
+	"X-Forwarded-Uri", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-Uri", "X-Original-Url", "X-Real-Ip",
+	"X-Rewrite-Url", "X-Scheme", "X-Varnish",
+}
+
 // headerName returns the canonical form of a header's name, or what is wrong with it.
 func headerName(name string) (string, error) {
 	canonical := http.CanonicalHeaderKey(name)
@@ -44,6 +63,14 @@ func headerName(name string) (string, error) {
 		return "", fmt.Errorf("%s has another meaning; name the sender's own header", canonical)
 	}
 	return canonical, nil
+}
+
+// checkSignatureHeader says what is wrong with having a signature in a header, in canonical form.
+func checkSignatureHeader(name string) error {
+	if slices.Contains(commonHeaders[:], name) {
+		return fmt.Errorf("%s is on the requests of other senders too; name the sender's own header", name)
+	}
+	return nil
 }
 
 // adaptCustom makes the row that a custom scheme describes.
@@ -106,7 +133,22 @@ func (c *CustomScheme) place(message template) (place, error) {
 		}
 		*h.header = name
 	}
+	if err := checkSignatureHeader(at.signature); err != nil {
+		return place{}, fmt.Errorf("custom.header: %w", err)
+	}
 	return at, nil
+}
+
+// verifyDescribed does what verifyMAC does, and signs the body whatever the headers hold: what has to be in them differs between
+// webhooks whose signatures are in the same header, and would tell them apart.
+func verifyDescribed(_ context.Context, s *Signature, r *Request, at *place) Proof {
+	var c claim
+	readable := s.read(&c, r.Header, at)
+	proof := s.prove(&c, r.Now, s.message.fill(&c, r.Body))
+	if !readable {
+		return Proof{}
+	}
+	return proof
 }
 
 func withDefault[T ~string](value, byDefault T) T {

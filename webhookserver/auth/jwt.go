@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -48,7 +49,7 @@ type JWTOptions struct {
 	ClockSkew time.Duration
 }
 
-// JWT admits JSON Web Tokens that an issuer signed. The zero JWT admits nobody, and costs as much.
+// JWT admits JSON Web Tokens that an issuer signed. The zero JWT admits nobody.
 type JWT struct{ o JWTOptions }
 
 // NewJWT returns the way in for tokens that o describes.
@@ -64,27 +65,76 @@ func NewJWT(o JWTOptions) (*JWT, error) {
 	return &JWT{o}, nil
 }
 
-// Admit implements Method. A token whose claims cannot admit is verified too, with a key that proves nothing, so that a
-// forged one takes about the same time whatever it claims.
+// Admit implements Method. A token whose claims cannot admit is not verified; that is left to Decoys, since its issuer may be
+// one that another webhook trusts.
 func (j *JWT) Admit(ctx context.Context, r *Request) Result {
-	token := parseToken(r.Bearer)
-	if token == nil {
-		return Result{}
-	}
-	payload := token.UnsafePayloadWithoutVerification()
-	if !j.expected(payload, r.Now) {
-		verifyDecoy(token)
+	token := r.signedToken()
+	if token == nil || !j.expected(&token.claims, r.Now) {
 		return Result{}
 	}
 	key, verdict := j.signer(ctx, token)
 	switch {
 	case verdict != Admitted:
 		return Result{Verdict: verdict}
-	case !j.fulfilled(ctx, payload):
+	case !j.fulfilled(ctx, token.payload):
 		return Result{}
 	default:
 		return Result{Verdict: Admitted, Key: key}
 	}
+}
+
+// bearerToken is a signed token, with what its signature was found to be. It is of one request.
+type bearerToken struct {
+	*jose.JSONWebSignature
+	payload []byte     // not verified
+	claims  jwt.Claims // of the payload; none where it has no claims that can be read
+	tried   []trial
+}
+
+// trial is what a key set makes of a token.
+type trial struct {
+	set    *IssuerKeys
+	signed bool
+	err    error
+}
+
+// signedToken returns the bearer token if it is a signed one, else nil.
+func (r *Request) signedToken() *bearerToken {
+	if !r.parsed {
+		r.parsed, r.signed = true, newBearerToken(r.Bearer)
+	}
+	return r.signed
+}
+
+// newBearerToken reads the claims as go-jose does, for which Iss is not iss and a claim that is there twice is an error.
+func newBearerToken(text string) *bearerToken {
+	token := parseToken(text)
+	if token == nil {
+		return nil
+	}
+	b := &bearerToken{JSONWebSignature: token, payload: token.UnsafePayloadWithoutVerification()}
+	if json.Unmarshal(b.payload, &b.claims) != nil {
+		b.claims = jwt.Claims{}
+	}
+	return b
+}
+
+// signedBy reports whether a key of a set signed the token. A set is asked once.
+func (b *bearerToken) signedBy(ctx context.Context, set *IssuerKeys) (bool, error) {
+	i := slices.IndexFunc(b.tried, func(t trial) bool { return t.set.same(set) })
+	if i < 0 {
+		signed, err := signedBy(ctx, set, b.JSONWebSignature)
+		i, b.tried = len(b.tried), append(b.tried, trial{set, signed, err})
+	}
+	return b.tried[i].signed, b.tried[i].err
+}
+
+// same reports whether two sets are one, by where they are from: in one route table, a key of a Secret has one value.
+func (k *IssuerKeys) same(other *IssuerKeys) bool {
+	if k.Key != (Key{}) || other.Key != (Key{}) {
+		return k.Key == other.Key
+	}
+	return reflect.ValueOf(k.KeySet).Comparable() && k.KeySet == other.KeySet
 }
 
 // parseToken returns a signed token, nil if the text is none with a signature that counts. The signature is not verified.
@@ -99,11 +149,9 @@ func parseToken(text string) *jose.JSONWebSignature {
 	return token
 }
 
-// expected reports whether the registered claims are as they must be. The JSON is that of go-jose, for which Iss is not iss
-// and a claim that is there twice is an error.
-func (j *JWT) expected(payload []byte, now time.Time) bool {
-	var claims jwt.Claims
-	if json.Unmarshal(payload, &claims) != nil || claims.Expiry == nil || claims.Issuer != j.o.Issuer {
+// expected reports whether the registered claims are as they must be.
+func (j *JWT) expected(claims *jwt.Claims, now time.Time) bool {
+	if claims.Expiry == nil || claims.Issuer != j.o.Issuer {
 		return false
 	}
 	if !slices.ContainsFunc(j.o.Audiences, claims.Audience.Contains) {
@@ -113,13 +161,14 @@ func (j *JWT) expected(payload []byte, now time.Time) bool {
 }
 
 // signer returns which keys signed a token. Refused is that none did, Unavailable that one might have that cannot be had.
-func (j *JWT) signer(ctx context.Context, token *jose.JSONWebSignature) (Key, Verdict) {
+func (j *JWT) signer(ctx context.Context, token *bearerToken) (Key, Verdict) {
 	verdict := Refused
 	if len(j.o.Keys) == 0 {
 		verdict = Unavailable
 	}
-	for _, set := range j.o.Keys {
-		signed, err := signedBy(ctx, set, token)
+	for i := range j.o.Keys {
+		set := &j.o.Keys[i]
+		signed, err := token.signedBy(ctx, set)
 		if err != nil {
 			verdict = Unavailable
 		}
@@ -142,14 +191,14 @@ func signedBy(ctx context.Context, set KeySet, token *jose.JSONWebSignature) (bo
 		return signed, err
 	}
 	renewed, err := set.Renewed(ctx)
-	if err != nil || same(keys, renewed) {
+	if err != nil || unchanged(keys, renewed) {
 		return false, err
 	}
 	signed, _ = verify(token, renewed)
 	return signed, nil
 }
 
-func same(a, b []jose.JSONWebKey) bool {
+func unchanged(a, b []jose.JSONWebKey) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/netip"
 )
 
 // DefaultAudience is whom a token of the cluster must be for if the webhook does not say.
@@ -11,9 +12,10 @@ const DefaultAudience = "hookstorm"
 // Reviewer asks the cluster about tokens. It is safe for concurrent use.
 type Reviewer interface {
 	// MayPost reports whether a token is one of the cluster's and for an audience, and its owner may create deliveries of a
-	// webhook; with webhook "" those of every webhook of the namespace, with both "" those of all. An error says that it
-	// could not be found out, and that asking again may help. It ends with ctx.
-	MayPost(ctx context.Context, token, audience, namespace, webhook string) (bool, error)
+	// webhook; with webhook "" those of every webhook of the namespace, with both "" those of all. It bounds how much it asks
+	// for a source; one that is not valid may be many. An error says that it could not be found out, and that asking again may
+	// help. It ends with ctx.
+	MayPost(ctx context.Context, source netip.Addr, token, audience, namespace, webhook string) (bool, error)
 }
 
 // Kubernetes admits accounts of the cluster that may create deliveries of the webhook.
@@ -38,7 +40,7 @@ func (k *Kubernetes) Admit(ctx context.Context, r *Request) Result {
 	if parseToken(r.Bearer) == nil {
 		return Result{}
 	}
-	may, err := k.reviewer.MayPost(ctx, r.Bearer, k.audience, r.Namespace, r.Webhook)
+	may, err := k.reviewer.MayPost(ctx, r.Source, r.Bearer, k.audience, r.Namespace, r.Webhook)
 	switch {
 	case err != nil:
 		return Result{Verdict: Unavailable}

@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +15,7 @@ import (
 // reviewer is a Reviewer with the behaviour of a test.
 type reviewer func(token, audience, namespace, webhook string) (bool, error)
 
-func (r reviewer) MayPost(_ context.Context, token, audience, namespace, webhook string) (bool, error) {
+func (r reviewer) MayPost(_ context.Context, _ netip.Addr, token, audience, namespace, webhook string) (bool, error) {
 	return r(token, audience, namespace, webhook)
 }
 
@@ -69,5 +72,36 @@ func TestWhatTheClusterIsAsked(t *testing.T) {
 	const want = "hookstorm team/git, hookstorm team/, hooks team/git, hooks team/"
 	if got := strings.Join(asked, ", "); got != want {
 		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
+
+// asks notes for whom others are asked.
+type asks []netip.Addr
+
+func (a *asks) MayPost(_ context.Context, source netip.Addr, _, _, _, _ string) (bool, error) {
+	*a = append(*a, source)
+	return true, nil
+}
+
+func (a *asks) Certificate(_ context.Context, source netip.Addr, _ string) (*x509.Certificate, error) {
+	*a = append(*a, source)
+	return amazonCertificate(), nil
+}
+
+func TestForWhomOthersAreAsked(t *testing.T) {
+	var a asks
+	k, err := NewKubernetes(&a, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := netip.MustParseAddr("192.0.2.1"), netip.Addr{} // which many have
+	for _, source := range []netip.Addr{first, second} {
+		k.Admit(t.Context(), &Request{Credentials: Credentials{Bearer: newIssuer(t).sign(t, nil)}, Source: source})
+		r := sendSNS(nil, message{key: signingKey, timestamp: "2023-11-14T22:13:20Z"})
+		r.Source = source
+		expectVerdict(t, "a message", newSNS(t, &a), r, Admitted)
+	}
+	if want := (asks{first, first, second, second}); !slices.Equal(want, a) {
+		t.Errorf("asked for %v, want %v", a, want)
 	}
 }

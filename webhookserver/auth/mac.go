@@ -129,7 +129,7 @@ func (s *Signature) read(c *claim, h http.Header, at *place) bool {
 		return false
 	}
 	if s.message.uses(idPart) {
-		if c.id, once = single(h, at.id); !once {
+		if c.id, once = single(h, at.id); !once || !s.message.delimits(c.id) {
 			return false
 		}
 	}

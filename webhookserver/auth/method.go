@@ -3,10 +3,7 @@
 // immutable and safe for concurrent use.
 package auth
 
-import (
-	"context"
-	"reflect"
-)
+import "context"
 
 // Scope is what a token may be used for.
 type Scope string
@@ -56,29 +53,4 @@ func Admit(ctx context.Context, methods []Method, r *Request) Result {
 		}
 	}
 	return best
-}
-
-// decoy does what a method does and admits nobody.
-type decoy struct{ Method }
-
-// Decoy returns a method that costs what m costs and refuses whomever it is asked about. It stands where there is none, so
-// that the time of an answer does not tell that there is none.
-func Decoy(m Method) Method { return decoy{m} }
-
-// Admit implements Method.
-func (d decoy) Admit(ctx context.Context, r *Request) Result {
-	nobody := *r
-	nobody.Webhook = ""
-	d.Method.Admit(ctx, &nobody)
-	return Result{}
-}
-
-// SameKind reports whether two methods, or what they are decoys of, are of one kind.
-func SameKind(a, b Method) bool { return reflect.TypeOf(kind(a)) == reflect.TypeOf(kind(b)) }
-
-func kind(m Method) Method {
-	if d, ok := m.(decoy); ok {
-		return d.Method
-	}
-	return m
 }

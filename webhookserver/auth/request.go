@@ -4,16 +4,22 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
-// Request is what the ways to be admitted look at. It and what it holds must not be changed or kept.
+// Request is what the ways to be admitted look at. It and what it holds must not be changed or kept. It is of one goroutine:
+// what several ways look at is worked out once, so that it takes the same time for one as for many.
 type Request struct {
 	Credentials
 	// Caller is whose tokens Credentials.Token is.
 	Caller Caller
 	// Namespace and Webhook are the webhook that is posted to; Webhook is its name.
 	Namespace, Webhook string
+	// URL is the url of a webhook that is asked for, as the sender wrote it; there need be none.
+	URL string
+	// Source is the sender's address; not valid where it is not known, or is that of many senders.
+	Source netip.Addr
 	// Header are the headers, those with signatures among them.
 	Header http.Header
 	// Body is the body as it was received; nil until it was read, which only signatures need.
@@ -22,6 +28,12 @@ type Request struct {
 	Target string
 	// Now is the time.
 	Now time.Time
+
+	// What is worked out, from when it is first asked for.
+	parsed bool
+	signed *bearerToken // nil: Bearer is no signed token
+	digest *loginDigest
+	form   *twilioForm
 }
 
 // Credentials are what a request shows of its sender, apart from signatures.

@@ -111,13 +111,13 @@ var schemes = [...]scheme{
 	},
 	{
 		name: schemeGrafana, places: []place{{signature: "X-Grafana-Alerting-Signature"}},
-		algorithm: HMACSHA256, encoding: Hex, signed: "{body}", adapt: adaptGrafana,
+		algorithm: HMACSHA256, encoding: Hex, signed: "{body}", adapt: adaptGrafana, verify: verifyDescribed,
 	},
 	{
 		name: schemeSNS, places: []place{{signature: "X-Amz-Sns-Message-Type", public: true}}, tolerance: time.Hour,
 		keyless: true, adapt: adaptSNS, verify: verifySNS,
 	},
-	{name: schemeCustom, adapt: adaptCustom},
+	{name: schemeCustom, adapt: adaptCustom, verify: verifyDescribed},
 }
 
 func findScheme(name string) (scheme, bool) {
@@ -170,8 +170,8 @@ func (s *scheme) check(o *SignatureOptions) error {
 		return errors.New("tolerance: is negative; say how far a signed time may be from now, such as 5m")
 	case o.Tolerance > 0 && s.tolerance == 0:
 		return fmt.Errorf("tolerance: no time is signed here with scheme %s; remove it", s.name)
-	case len(o.Keys) > maxSigningKeys:
-		return fmt.Errorf("secretRef: the Secret has %d keys; leave at most %d, since each is tried", len(o.Keys), maxSigningKeys)
+	case len(o.Keys) > MaxSigningKeys:
+		return fmt.Errorf("secretRef: the Secret has %d keys; leave at most %d, since each is tried", len(o.Keys), MaxSigningKeys)
 	case s.keyless && len(o.Keys) > 0:
 		return fmt.Errorf("secretRef: scheme %s has no keys; remove it", s.name)
 	}
@@ -214,6 +214,9 @@ func adaptGrafana(row *scheme, o *SignatureOptions) error {
 		if *chosen.header, err = headerName(chosen.name); err != nil {
 			return fmt.Errorf("%s: %w", chosen.field, err)
 		}
+	}
+	if err := checkSignatureHeader(at.signature); err != nil {
+		return fmt.Errorf("header: %w", err)
 	}
 	switch at.timestamp {
 	case "":

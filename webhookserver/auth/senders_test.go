@@ -18,6 +18,7 @@ import (
 	"hash"
 	"math/big"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -244,7 +245,7 @@ var rsaKeys = sync.OnceValue(func() map[string]*rsa.PrivateKey {
 // amazon has one certificate, the one of the first signing key, at one url.
 type amazon struct{ err error }
 
-func (a amazon) Certificate(_ context.Context, url string) (*x509.Certificate, error) {
+func (a amazon) Certificate(_ context.Context, _ netip.Addr, url string) (*x509.Certificate, error) {
 	if url != certificateURL {
 		return nil, errors.New("not found")
 	}

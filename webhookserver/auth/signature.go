@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +18,9 @@ import (
 // long as they like, which a shorter key would not outlast.
 const MinSigningKey = 16
 
-// maxSigningKeys bounds the work for one request, since every key is tried.
-const maxSigningKeys = 16
+// MaxSigningKeys is how many keys a webhook has at most for one scheme, in all of its Secrets: every key is tried, and for a
+// url that nobody owns as many are.
+const MaxSigningKeys = 8
 
 // SignatureOptions say how the requests to a webhook are signed.
 type SignatureOptions struct {
@@ -86,15 +85,15 @@ func NewSignature(o SignatureOptions) (*Signature, error) {
 	}
 	for _, key := range o.Keys {
 		if secret, err := row.secret(key.Value); err == nil {
-			s.addKey(key.Key, secret)
+			s.keys = append(s.keys, s.newKey(key.Key, secret))
 		}
 	}
 	return s, nil
 }
 
-func (s *Signature) addKey(key Key, secret []byte) {
-	newMAC := func() any { return hmac.New(s.algorithm.newHash(), secret) }
-	s.keys = append(s.keys, secretKey{Key: key, secret: secret, macs: &sync.Pool{New: newMAC}})
+func (s *scheme) newKey(key Key, secret []byte) secretKey {
+	newHash := s.algorithm.newHash()
+	return secretKey{Key: key, secret: secret, macs: &sync.Pool{New: func() any { return hmac.New(newHash, secret) }}}
 }
 
 // CheckKey says what is wrong with a key for a scheme, or nil. The error does not tell the key.
@@ -132,19 +131,15 @@ func (s *scheme) secret(value []byte) ([]byte, error) {
 // Scheme returns the name of the scheme.
 func (s *Signature) Scheme() string { return s.name }
 
+// Keys returns how many keys may have signed.
+func (s *Signature) Keys() int { return len(s.keys) }
+
 // Headers returns the headers that hold signatures or secrets, in canonical form: they have no place in a payload.
 func (s *Signature) Headers() []string { return s.secretHeaders() }
 
-// SameKind reports whether the same requests carry signatures of both.
-func (s *Signature) SameKind(other *Signature) bool {
-	return s.name == other.name && slices.Equal(s.places, other.places)
-}
-
-// Marks reports whether a request carries a signature of this scheme, be it good or bad.
-func (s *Signature) Marks(h http.Header) bool { return s.placeIn(h) != nil }
-
 // Verify says whether one of the keys signed a request, whose body has been read. All keys are tried against all signatures,
-// and a time that is out of tolerance counts only at the end: how long it takes tells nothing of keys and settings.
+// and a time that is out of tolerance counts only at the end: how long it takes tells nothing of keys and settings. The result
+// is Unavailable only if the request carries a signature of the scheme.
 func (s *Signature) Verify(ctx context.Context, r *Request) Proof {
 	at := s.placeIn(r.Header)
 	switch {
@@ -159,24 +154,15 @@ func (s *Signature) Verify(ctx context.Context, r *Request) Proof {
 	}
 }
 
-// Decoy returns a signature that costs what s costs and admits nobody: it stands where there is none.
-func (s *Signature) Decoy() *Signature {
-	d := *s
-	d.topics, d.keys = []string{rand.Text()}, nil
-	for range max(1, len(s.keys)) {
-		secret := make([]byte, sha256.Size)
-		rand.Read(secret)
-		d.addKey(Key{}, secret)
-	}
-	return &d
-}
-
 // Proof is what a Signature makes of a request. It refers to the request's body.
 type Proof struct {
 	Result
 	scheme string
 	signed [][]byte // in pieces
 }
+
+// Scheme returns the name of the scheme that admits; "" where none does.
+func (p Proof) Scheme() string { return p.scheme }
 
 // Signed returns a digest of what was signed, and of the scheme, for a request that is admitted. A request that is sent again
 // has the same, whatever its unsigned headers are, and whichever key signs it. What GitLab's token goes with is not signed;
@@ -200,15 +186,29 @@ func Schemes() []string {
 	return names
 }
 
-// SecretHeaders returns the headers that hold credentials, and those that hold signatures or secrets in the schemes that are
-// known here and in some that have no row of their own, in canonical form. Those of a Custom scheme are its Signature's Headers.
-func SecretHeaders() []string {
-	names := append(credentialHeaders[:], "X-Forgejo-Signature", "X-Gitea-Signature", "X-Gogs-Signature", "X-Hub-Signature")
-	for i := range schemes {
-		names = append(names, schemes[i].secretHeaders()...)
+// otherSignatureHeaders are those of providers that have no row of their own.
+var otherSignatureHeaders = [...]string{"X-Forgejo-Signature", "X-Gitea-Signature", "X-Gogs-Signature"}
+
+// IsSecretHeader reports whether a header, in canonical form, holds a credential, or a signature or secret of a provider that
+// is known here. Those that the owner of a webhook chose are its Signature's Headers.
+func IsSecretHeader(name string) bool {
+	if slices.Contains(credentialHeaders[:], name) || slices.Contains(otherSignatureHeaders[:], name) {
+		return true
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	at := providerPlace(name)
+	return at != nil && !at.public
+}
+
+// providerPlace returns where a known provider has its signature in a header; nil if none does.
+func providerPlace(header string) *place {
+	for i := range schemes {
+		for j := range schemes[i].places {
+			if at := &schemes[i].places[j]; at.signature == header {
+				return at
+			}
+		}
+	}
+	return nil
 }
 
 func unknownScheme(name string) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,11 +34,12 @@ var (
 type Certificates interface {
 	// Certificate returns the certificate at a url of Amazon SNS, after it verified that it is Amazon's: its chain, and its
 	// name sns.amazonaws.com. An error means that there is none to be had now. It ends with ctx and is safe for concurrent
-	// use. It is asked by senders who are not known yet, so it remembers answers, failures too.
-	Certificate(ctx context.Context, url string) (*x509.Certificate, error)
+	// use. It is asked by senders who are not known yet, so it remembers answers, failures too, and bounds how much it asks for
+	// a source; one that is not valid may be many.
+	Certificate(ctx context.Context, source netip.Addr, url string) (*x509.Certificate, error)
 }
 
-// SNSEndpoint reports whether a url leads to Amazon SNS itself: the only ones that a message's SubscribeURL may name.
+// SNSEndpoint reports whether a url leads to Amazon SNS itself: the only ones that may be visited for a message.
 func SNSEndpoint(url string) bool { return snsEndpoint.MatchString(url) }
 
 // snsMessage is the body of a request from Amazon SNS. What is nil is not there.
@@ -69,6 +71,8 @@ func adaptSNS(_ *scheme, o *SignatureOptions) error {
 func verifySNS(ctx context.Context, s *Signature, r *Request, at *place) Proof {
 	kind, once := single(r.Header, at.signature)
 	m, valid := parseSNS(r.Body)
+	// What is signed are lines, and a value may have several: whoever has a topic can have a Message signed in which lines for
+	// another topic are. Cut there, what follows those becomes a part of the last value, Type, which no header can repeat.
 	if !once || !valid || kind != *m.Type {
 		return Proof{}
 	}
@@ -80,7 +84,7 @@ func verifySNS(ctx context.Context, s *Signature, r *Request, at *place) Proof {
 	if err != nil {
 		return Proof{}
 	}
-	certificate, err := s.certificates.Certificate(ctx, m.SigningCertURL)
+	certificate, err := s.certificates.Certificate(ctx, r.Source, m.SigningCertURL)
 	if err != nil {
 		return Proof{Result: Result{Verdict: Unavailable}}
 	}

@@ -8,15 +8,18 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // certificateFunc is a Certificates.
 type certificateFunc func(context.Context, string) (*x509.Certificate, error)
 
-func (f certificateFunc) Certificate(ctx context.Context, url string) (*x509.Certificate, error) {
+func (f certificateFunc) Certificate(ctx context.Context, _ netip.Addr, url string) (*x509.Certificate, error) {
 	return f(ctx, url)
 }
 
@@ -42,6 +45,24 @@ func TestAMessageOfAmazonSNSIsOfAKnownTopic(t *testing.T) {
 			"TopicArn", c.topic, "Type", "Notification")
 		expectVerdict(t, c.name, signature, r, c.want)
 	}
+}
+
+// TestASignedMessageIsCutInOneWay sends what Amazon signed for a topic of somebody else's, with lines for a known topic in its
+// text, as a message of that.
+func TestASignedMessageIsCutInOneWay(t *testing.T) {
+	const inner, sent = "x", "2023-11-14T22:13:20Z"
+	lines := "MessageId\n1\nTimestamp\n" + sent + "\nTopicArn\n" + topic + "\nType\nNotification"
+	tail := "\nMessageId\n2\nTimestamp\n" + sent + "\nTopicArn\n" + topic + "3\nType\nNotification"
+	r := snsRequest(message{key: signingKey}, "Message", inner+"\n"+lines, "MessageId", "2", "Timestamp", sent,
+		"TopicArn", topic+"3", "Type", "Notification")
+	cut := snsRequest(message{key: signingKey}, "Message", inner, "MessageId", "1", "Timestamp", sent,
+		"TopicArn", topic, "Type", "Notification"+tail)
+	signed := func(r *Request) string { m, _ := parseSNS(r.Body); return string(m.signed()) }
+	if diff := cmp.Diff(signed(r), signed(cut)); diff != "" {
+		t.Fatalf("they do not have one signature (-want +got):\n%s", diff)
+	}
+	cut.Header.Set("X-Amz-Sns-Message-Type", "Notification")
+	expectVerdict(t, "with the type that a header can have", newSNS(t, amazon{}), cut, Refused)
 }
 
 func TestEveryFieldOfAMessageCounts(t *testing.T) {

@@ -51,7 +51,44 @@ func parseTemplate(text string) (template, error) {
 	if text != "" && !t.uses(bodyPart) {
 		return nil, errors.New("has no {body}, so that a request with any body would be admitted; add it")
 	}
-	return t, nil
+	return t, t.checkBorders()
+}
+
+// checkBorders says where a part cannot be told from what is beside it: whoever has one signed request could send its text
+// again, cut elsewhere, with a time or a body that was never signed.
+func (t template) checkBorders() error {
+	for i := range len(t) - 1 {
+		left, right := t[i], t[i+1]
+		switch {
+		case left.part != "" && right.part != "":
+			return fmt.Errorf("has nothing between {%s} and {%s}, so that one signature would do for several of them; "+
+				"have the sender sign a text between them, such as a dot", left.part, right.part)
+		case left.part == timestampPart && isDigit(right.literal[0]),
+			right.part == timestampPart && isDigit(left.literal[len(left.literal)-1]):
+			return errors.New("has a digit beside {timestamp}, so that one signature would do for several times; " +
+				"have the sender sign another text there, such as a dot")
+		}
+	}
+	return nil
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// delimits reports whether an id can be told from what is beside it, as checkBorders wants it of times: the text that delimits it
+// is not in it, and does not begin or end in it.
+func (t template) delimits(id string) bool {
+	at := slices.IndexFunc(t, func(p piece) bool { return p.part == idPart })
+	if at > 0 {
+		if before := string(t[at-1].literal); strings.LastIndex(before+id, before) != 0 {
+			return false
+		}
+	}
+	if 0 <= at && at < len(t)-1 {
+		if after := string(t[at+1].literal); strings.Index(id+after, after) != len(id) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t template) uses(part string) bool {

@@ -73,11 +73,13 @@ func TestPublishedSignaturesAreAdmitted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		signature.addKey(Key{}, secret)
-		r := newRequest(c.body, c.headers...)
-		r.Target, r.Now = c.target, time.Unix(c.at, 0)
-		expectVerdict(t, c.name, signature, r, Admitted)
-		r.Body = append(r.Body, ' ')
-		expectVerdict(t, c.name+", changed", signature, r, Refused)
+		signature.keys = append(signature.keys, signature.newKey(Key{}, secret))
+		send := func(body string) *Request {
+			r := newRequest(body, c.headers...)
+			r.Target, r.Now = c.target, time.Unix(c.at, 0)
+			return r
+		}
+		expectVerdict(t, c.name, signature, send(c.body), Admitted)
+		expectVerdict(t, c.name+", changed", signature, send(c.body+" "), Refused)
 	}
 }
