@@ -32,15 +32,16 @@ func newProgrammer(
 		// There is no set, and so no change, before the programmer asks for one.
 		Changed: func() { programmer.Rebuild() },
 	})
+	reviewer := identity.NewReviewer(identity.ReviewerOptions{
+		Tokens: cluster.AuthenticationV1().TokenReviews(),
+		Access: cluster.AuthorizationV1().SubjectAccessReviews(),
+		Logger: log,
+		Now:    time.Now,
+	})
 	settings := o.settings
 	settings.TLS = o.certDir != ""
 	programmer = controllers.NewProgrammer(mgr.GetClient(), settings, controllers.Identity{
-		Reviewer: identity.NewReviewer(identity.ReviewerOptions{
-			Tokens: cluster.AuthenticationV1().TokenReviews(),
-			Access: cluster.AuthorizationV1().SubjectAccessReviews(),
-			Logger: log,
-			Now:    time.Now,
-		}),
+		Reviewer:     func(audiences []string) auth.Reviewer { return reviewer.For(audiences) },
 		Certificates: sns,
 		KeySet:       func(issuer, url string) (controllers.KeySet, error) { return sets.Of(issuer, url) },
 	}, books, routes)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,8 +19,8 @@ import (
 
 // Identity is what ways to be admitted ask for while a request waits.
 type Identity struct {
-	// Reviewer asks the cluster whose a token is.
-	Reviewer auth.Reviewer
+	// Reviewer returns what asks the cluster whose a token is, where webhooks ask for these audiences.
+	Reviewer func(audiences []string) auth.Reviewer
 	// Certificates are those of Amazon SNS.
 	Certificates auth.Certificates
 	// KeySet returns the keys of an issuer: at a url, or where its discovery document says if that is "". An error says what
@@ -68,6 +69,20 @@ func (h *hook) checkKeys() error {
 	return nil
 }
 
+// audiences returns the audiences that the webhooks of a list ask the cluster's tokens to have.
+func audiences(webhooks []v1alpha1.Webhook) []string {
+	var all []string
+	for i := range webhooks {
+		for _, entry := range webhooks[i].Spec.Auth {
+			if entry.Kubernetes != nil {
+				all = append(all, cmp.Or(entry.Kubernetes.Audience, auth.DefaultAudience))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // authEntry is an entry of spec.auth that is being resolved.
 type authEntry struct {
 	*resolver
@@ -90,7 +105,7 @@ func (a *authEntry) resolve(entry *v1alpha1.WebhookAuth) error {
 	case entry.JWT != nil:
 		method, err = a.jwt(entry.JWT)
 	case entry.Kubernetes != nil:
-		method, err = auth.NewKubernetes(a.identity.Reviewer, entry.Kubernetes.Audience)
+		method, err = auth.NewKubernetes(a.reviewer, entry.Kubernetes.Audience)
 	case entry.ClientCertificate != nil:
 		method, err = a.clientCertificate(entry.ClientCertificate)
 	case entry.Anonymous != nil:

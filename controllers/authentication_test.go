@@ -21,6 +21,7 @@ import (
 
 	"github.com/hookstorm/hookstorm/api/v1alpha1"
 	"github.com/hookstorm/hookstorm/controllers"
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 // issuer is a KeySet whose keys can be had or not, as a spec wants it.
@@ -54,7 +55,7 @@ func (certificates) Certificate(context.Context, netip.Addr, string) (*x509.Cert
 
 func identity() controllers.Identity {
 	return controllers.Identity{
-		Reviewer:     reviewer{},
+		Reviewer:     func([]string) auth.Reviewer { return reviewer{} },
 		Certificates: certificates{},
 		KeySet:       func(string, string) (controllers.KeySet, error) { return &keys, nil },
 	}

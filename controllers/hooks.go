@@ -58,6 +58,7 @@ type resolver struct {
 	externalURL string
 	tls         bool
 	identity    *Identity
+	reviewer    auth.Reviewer
 	secrets     labelledSecrets
 	namespaces  map[string]labels.Set
 	webhooks    *compilations[*webhookParts]

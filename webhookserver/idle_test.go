@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -53,6 +54,33 @@ func (k keeping) closed(within time.Duration) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// awaitIdle waits until the server knows that so many connections are idle, which it does after their answers are read.
+func awaitIdle(t *testing.T, c *connections, count int) {
+	t.Helper()
+	await(t, func() bool { return c.idling() == count })
+}
+
+func await(t *testing.T, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !happened(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen")
+		}
+	}
+}
+
+func (c *connections) idling() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle.Len()
+}
+
+func (c *connections) longest() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle.Front().Value
+}
+
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -66,17 +94,20 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			}
 			t.Cleanup(server.Close)
 			var kept []keeping
-			for range 3 {
+			for i := range 3 {
 				k := dialKeeping(t, server)
 				if err := k.get(); err != nil {
 					t.Fatal(err)
 				}
+				awaitIdle(t, c, i+1)
 				kept = append(kept, k)
 			}
 			// The first is used again, so that the second has been idle longest.
+			longest := c.longest()
 			if err := kept[0].get(); err != nil {
 				t.Fatal(err)
 			}
+			await(t, func() bool { return c.longest() != longest && c.idling() == 3 })
 			if err := dialKeeping(t, server).get(); err != nil {
 				t.Errorf("a new one: %v", err)
 			}
