@@ -106,10 +106,8 @@ func (x *exchange) strip() {
 	if x.route == nil {
 		return
 	}
-	for _, signature := range x.route.Signatures {
-		for _, name := range signature.Headers() {
-			delete(x.r.Header, name)
-		}
+	for _, name := range x.route.signatureHeaders {
+		delete(x.r.Header, name)
 	}
 }
 

@@ -115,6 +115,8 @@ type route struct {
 	Hook
 	trigger    string            // of a custom webhook
 	parameters map[string]string // of a custom webhook
+	// signatureHeaders hold the signatures of its own schemes.
+	signatureHeaders []string
 }
 
 // Build makes a table. Every webhook is served on its namespaced path; of those that claim one short url whoever has
@@ -169,6 +171,9 @@ func (t *Table) add(hook Hook, mayOwnShort bool) {
 	hook.Sources = canonicalPrefixes(hook.Sources)
 	t.decoys.Add(hook.Auth, hook.Signatures)
 	r := &route{Hook: hook}
+	for _, signature := range hook.Signatures {
+		r.signatureHeaders = append(r.signatureHeaders, signature.Headers()...)
+	}
 	if !hook.Generic {
 		r.trigger, r.parameters = webhookTrigger, map[string]string{"url": hook.URL}
 	}
