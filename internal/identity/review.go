@@ -44,11 +44,11 @@ type ReviewerOptions struct {
 // maxTogether is for how many audiences a token is reviewed at once. Few clusters have senders for more than one.
 const maxTogether = 16
 
-// Reviewer asks the API server whose a token is and what its owner may do. It knows tokens by their SHA-256. It is immutable
-// but for what it remembers.
-//
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// Reviewer asks the API server whose a token is and what its owner may do. It knows tokens by their SHA-256. It is immutable
+// but for what it remembers.
 type Reviewer struct {
 	*reviews
 	together map[string]*audiences // by each of them
