@@ -89,11 +89,12 @@ test-unit: ## Run the tests that need no control plane
 	go test -race -shuffle=on $(TEST_FLAGS) $$packages; \
 	$(TEST_PROVIDERS)
 
+# By default Go spends up to a minute of that on making a single input shorter.
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_TIME
 	@git grep --untracked -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | while IFS=: read -r file target; do \
 		echo "fuzzing $$file $$target for $(FUZZ_TIME)"; \
-		go test -run='^$$' -fuzz="^$${target#func }$$" -fuzztime=$(FUZZ_TIME) "./$$(dirname "$$file")"; \
+		go test -run='^$$' -fuzz="^$${target#func }$$" -fuzztime=$(FUZZ_TIME) -fuzzminimizetime=1s "./$$(dirname "$$file")"; \
 	done
 
 .PHONY: soak
