@@ -61,10 +61,15 @@ func (s *server) measure(ctx context.Context, scheme, token string) (status int,
 // Metrics returns the metrics as the account that may read them gets them.
 func (s *server) Metrics(ctx context.Context) []byte {
 	GinkgoHelper()
-	status, text, err := s.measure(ctx, "https", metricsToken)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(status).To(Equal(http.StatusOK), text)
-	return []byte(text)
+	var text []byte
+	// They are not served yet when HookStorm is ready: their certificate is made up first.
+	Eventually(ctx, func(g Gomega) {
+		status, read, err := s.measure(ctx, "https", metricsToken)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(status).To(Equal(http.StatusOK), read)
+		text = []byte(read)
+	}).Should(Succeed())
+	return text
 }
 
 var _ = Describe("Metrics", func() {
