@@ -18,6 +18,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/hookstorm/hookstorm/api/v1alpha1"
 )
 
 // writtenByHookStorm are the resources of a namespace in which something of a request could be.
@@ -112,9 +114,14 @@ var _ = Describe("The search for credentials", func() {
 		known.add("logged", `"msg":"Starting workers"`)
 		known.add("measured", "go_goroutines ")
 
-		Apply(ctx, namespace, webhook("hook", "url: "+namespace+", description: "+planted))
+		// What is done with leaves the queue within a second or two; what waits for its second attempt stays.
+		target := newTarget(0)
+		target.setDown(true)
+		Apply(ctx, namespace, webhook("hook", "url: "+namespace+", description: "+planted),
+			acting("call", namespace, `{name: call, http: {url: "`+target.URL+`"}}`, ", retry: {attempts: 2, backoff: {initial: 1m}}"))
 		ExpectReady(ctx, webhookNamed(namespace, "hook"))
-		ExpectRecord(ctx, namespace, ExpectAccepted(ctx, post(short(namespace), fmt.Sprintf(`{"a": %q}`, planted))))
+		ExpectReady(ctx, ruleNamed(namespace, "call"))
+		ExpectPhase(ctx, namespace, ExpectAccepted(ctx, post(short(namespace), fmt.Sprintf(`{"a": %q}`, planted))), v1alpha1.PhaseProcessing)
 		kubectl(ctx, "create", "configmap", "encoded", "--namespace", namespace,
 			"--from-literal=a="+base64.StdEncoding.EncodeToString([]byte("before it: "+planted+", and after")))
 
