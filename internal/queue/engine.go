@@ -29,11 +29,15 @@ const (
 	healthTime = time.Second
 )
 
-// engine is the embedded server, the connection to it, the streams and the consumer of the first.
+// engine is the embedded server, the connections to it, the streams and the consumer of the first. Packs are read and
+// acknowledged on a connection of their own: the server fits its buffer for a connection to what comes there, and small
+// acknowledgements would have it take large packs in many pieces.
 type engine struct {
 	server   *server.Server
 	conn     *nats.Conn
 	js       jetstream.JetStream
+	readConn *nats.Conn
+	readJS   jetstream.JetStream
 	stream   jetstream.Stream // of packs
 	consumer jetstream.Consumer
 	retry    jetstream.Stream
@@ -98,16 +102,26 @@ func (e *engine) startServer(o Options) error {
 
 // connect connects to the server inside the process.
 func (e *engine) connect() error {
+	var err error
+	if e.conn, e.js, err = e.dial(); err != nil {
+		return err
+	}
+	e.readConn, e.readJS, err = e.dial()
+	return err
+}
+
+// dial opens a connection to the server inside the process.
+func (e *engine) dial() (*nats.Conn, jetstream.JetStream, error) {
 	conn, err := nats.Connect("", nats.InProcessServer(e.server), nats.MaxReconnects(-1))
 	if err != nil {
-		return fmt.Errorf("connecting to the NATS server: %w", err)
+		return nil, nil, fmt.Errorf("connecting to the NATS server: %w", err)
 	}
-	e.conn = conn
-	e.js, err = jetstream.New(conn, jetstream.WithPublishAsyncTimeout(commitTime))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(commitTime))
 	if err != nil {
-		return fmt.Errorf("opening JetStream: %w", err)
+		conn.Close()
+		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	return nil
+	return conn, js, nil
 }
 
 // healthy asks the server and the streams how they are. It writes nothing: a stream that failed to write says so until the
@@ -128,8 +142,10 @@ func (e *engine) healthy() error {
 
 // close stops what openEngine started, as far as it came.
 func (e *engine) close() {
-	if e.conn != nil {
-		e.conn.Close()
+	for _, conn := range []*nats.Conn{e.readConn, e.conn} {
+		if conn != nil {
+			conn.Close()
+		}
 	}
 	if e.server != nil {
 		e.server.Shutdown()

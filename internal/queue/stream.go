@@ -68,7 +68,7 @@ func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) 
 // gone from the stream after a clean close, and comes again after a kill.
 func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
 	var err error
-	e.consumer, err = e.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	e.consumer, err = e.readJS.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 		Durable:       consumerName,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,

@@ -75,14 +75,14 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 // inProgress is what a message is answered with to say that it is still being processed.
 const inProgress = "+WPI"
 
-// awaitAcks returns when the server has seen all acknowledgements. It sees answers to messages in order, so one more that it
+// awaitAcks returns when the server has seen all acknowledgements. It sees those of a connection in order, so one more that it
 // must confirm is enough; "in progress" changes nothing for a pack that is acknowledged.
 func (q *Queue) awaitAcks(ctx context.Context) error {
 	p := q.window.anyPack()
 	if p == nil {
 		return nil
 	}
-	if _, err := q.engine.conn.RequestWithContext(ctx, p.msg.Reply(), []byte(inProgress)); err != nil {
+	if _, err := q.engine.readConn.RequestWithContext(ctx, p.msg.Reply(), []byte(inProgress)); err != nil {
 		return fmt.Errorf("waiting for acknowledgements to arrive: %w", err)
 	}
 	return nil
