@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -55,7 +54,13 @@ func (d *Delivery) appendFields(b []byte) []byte {
 	b = binary.AppendVarint(b, d.Received.Unix())
 	b = binary.AppendUvarint(b, uint64(d.Received.Nanosecond()))
 	b = binary.AppendUvarint(b, uint64(len(d.Parameters)))
-	for _, name := range slices.Sorted(maps.Keys(d.Parameters)) {
+	var space [4]string
+	names := space[:0]
+	for name := range d.Parameters {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		b = appendPart(appendPart(b, name), d.Parameters[name])
 	}
 	b = appendPart(b, d.Instance)
@@ -63,78 +68,80 @@ func (d *Delivery) appendFields(b []byte) []byte {
 }
 
 func (d *Delivery) readFields(b []byte) error {
+	f := &fieldReader{rest: b, all: string(b)}
 	for _, text := range d.texts() {
-		value, rest, err := part(b)
-		if err != nil {
-			return err
-		}
-		*text, b = string(value), rest
+		*text = f.text()
 	}
-	version, width := binary.Uvarint(b)
-	if width <= 0 {
+	d.RuleVersion = f.number()
+	seconds, nanoseconds := f.signed(), f.number()
+	if nanoseconds >= uint64(time.Second) {
 		return errTruncated
 	}
-	b = b[width:]
-	seconds, width := binary.Varint(b)
-	if width <= 0 {
-		return errTruncated
+	d.Received = time.Unix(seconds, int64(nanoseconds)).UTC()
+	d.readParameters(f)
+	if len(f.rest) > 0 { // an older writer did not know the rest
+		d.Instance, d.Depth, d.Kin = f.text(), f.number(), f.number()
 	}
-	b = b[width:]
-	nanoseconds, width := binary.Uvarint(b)
-	if width <= 0 || nanoseconds >= uint64(time.Second) {
-		return errTruncated
-	}
-	d.RuleVersion, d.Received = version, time.Unix(seconds, int64(nanoseconds)).UTC()
-	b, err := d.readParameters(b[width:])
-	if err != nil {
-		return err
-	}
-	return d.readOrigin(b)
+	return f.err
 }
 
-// readOrigin reads the fields that an older writer did not know.
-func (d *Delivery) readOrigin(b []byte) error {
-	if len(b) == 0 {
-		return nil
+func (d *Delivery) readParameters(f *fieldReader) {
+	count := f.number()
+	if count > uint64(len(f.rest)) {
+		f.fail()
 	}
-	instance, b, err := part(b)
-	if err != nil {
-		return err
-	}
-	depth, width := binary.Uvarint(b)
-	if width <= 0 {
-		return errTruncated
-	}
-	kin, width := binary.Uvarint(b[width:])
-	if width <= 0 {
-		return errTruncated
-	}
-	d.Instance, d.Depth, d.Kin = string(instance), depth, kin
-	return nil
-}
-
-func (d *Delivery) readParameters(b []byte) ([]byte, error) {
-	count, width := binary.Uvarint(b)
-	if width <= 0 || count > uint64(len(b)) {
-		return nil, errTruncated
-	}
-	b = b[width:]
 	for range count {
-		name, rest, err := part(b)
-		if err != nil {
-			return nil, err
-		}
-		value, rest, err := part(rest)
-		if err != nil {
-			return nil, err
+		if f.err != nil {
+			return
 		}
 		if d.Parameters == nil {
 			d.Parameters = make(map[string]string, count)
 		}
-		d.Parameters[string(name)], b = string(value), rest
+		name := f.text()
+		d.Parameters[name] = f.text()
 	}
-	return b, nil
 }
+
+// fieldReader reads fields one after the other, until one is truncated; the values from there on are zero. All texts share
+// one string.
+type fieldReader struct {
+	rest []byte
+	all  string // ends with rest
+	err  error
+}
+
+func (f *fieldReader) text() string {
+	value, rest, err := part(f.rest)
+	if err != nil {
+		f.fail()
+		return ""
+	}
+	f.rest = rest
+	end := len(f.all) - len(rest)
+	return f.all[end-len(value) : end]
+}
+
+func (f *fieldReader) number() uint64 {
+	value, width := binary.Uvarint(f.rest)
+	f.skip(width)
+	return value
+}
+
+func (f *fieldReader) signed() int64 {
+	value, width := binary.Varint(f.rest)
+	f.skip(width)
+	return value
+}
+
+func (f *fieldReader) skip(width int) {
+	if width <= 0 {
+		f.fail()
+		return
+	}
+	f.rest = f.rest[width:]
+}
+
+func (f *fieldReader) fail() { f.rest, f.err = nil, errTruncated }
 
 // appendPart appends a length and so many bytes.
 func appendPart[T ~string | ~[]byte](b []byte, content T) []byte {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
 )
@@ -24,8 +25,9 @@ const (
 type entry struct {
 	subject   string
 	namespace string
-	pack      []byte     // a pack of this delivery alone
-	result    chan error // capacity 1, so that the committer waits for nobody
+	pack      []byte      // a pack of this delivery alone
+	result    chan error  // capacity 1, so that the committer waits for nobody
+	patience  *time.Timer // the publisher's, stopped but while it waits
 }
 
 // entryPool makes entries and lets them be used again. It may be used by any goroutine.
@@ -44,7 +46,7 @@ func (p *entryPool) encode(d *delivery.Delivery) (*entry, error) {
 	}
 	e, ok := p.free.Get().(*entry)
 	if !ok {
-		e = &entry{result: make(chan error, 1)}
+		e = &entry{result: make(chan error, 1), patience: time.NewTimer(publishTime)}
 	}
 	e.subject, e.namespace = subject, d.Namespace
 	e.pack = d.Append(append(e.pack[:0], packFormat))
@@ -99,6 +101,10 @@ func unpack(b []byte) ([]delivery.Delivery, error) {
 		d, after, err := delivery.Decode(rest)
 		if err != nil {
 			return nil, fmt.Errorf("decoding a pack: delivery %d: %w", len(ds)+1, err)
+		}
+		if ds == nil {
+			// Those of one pack are often of nearly one size.
+			ds = make([]delivery.Delivery, 0, 1+len(after)/(len(rest)-len(after)))
 		}
 		ds, rest = append(ds, d), after
 	}

@@ -46,8 +46,8 @@ func (q *Queue) publish(ctx context.Context, d *delivery.Delivery) error {
 
 // await waits for the result of e.
 func (q *Queue) await(ctx context.Context, e *entry) error {
-	timer := time.NewTimer(publishTime)
-	defer timer.Stop()
+	e.patience.Reset(publishTime)
+	defer e.patience.Stop()
 	var err error
 	select {
 	case err := <-e.result:
@@ -55,7 +55,7 @@ func (q *Queue) await(ctx context.Context, e *entry) error {
 		return err
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-timer.C:
+	case <-e.patience.C:
 		err = errTimeout
 	}
 	if q.line.remove(e) {
