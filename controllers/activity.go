@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"sync"
 	"time"
 
@@ -57,11 +56,19 @@ type subject struct {
 	types.NamespacedName
 }
 
-// seen is what is to be written into one object's status, and when it was written last.
+// seen is what is to be written into one object's status, and when it was written last. What is zero was not seen.
 type seen struct {
 	written time.Time
-	fields  map[string]any
-	keys    map[string]metav1.Time // of a Webhook, by the name that its status has for them
+
+	// Of a Webhook.
+	delivered time.Time
+	rejected  v1alpha1.Rejection
+	keys      map[auth.Key]time.Time // when each admitted
+
+	// Of a Rule.
+	matched  time.Time
+	instance string // that matched
+	failed   v1alpha1.Failure
 }
 
 // NewActivity returns an Activity that writes through a client and a recorder.
@@ -71,49 +78,38 @@ func NewActivity(c client.Client, recorder events.EventRecorder, log logr.Logger
 
 // Delivered notes that a webhook's delivery was dispatched.
 func (a *Activity) Delivered(namespace, webhook string, at time.Time) {
-	a.note(kindWebhook, namespace, webhook, map[string]any{"lastDeliveryTime": metav1.NewTime(at)})
+	a.note(kindWebhook, namespace, webhook, func(s *seen) { s.delivered = at })
 }
 
 // Rejected notes that a request to a webhook was refused; webhook is "" for that of a url that nobody owns, which is noted in
 // the same time and not written.
 func (a *Activity) Rejected(namespace, webhook, reason string) {
-	a.note(kindWebhook, namespace, webhook, map[string]any{"lastRejection": v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}})
+	rejected := v1alpha1.Rejection{Time: metav1.NewTime(a.now()), Reason: reason}
+	a.note(kindWebhook, namespace, webhook, func(s *seen) { s.rejected = rejected })
 }
 
 // Admitted notes that a key of a Secret admitted a request to a webhook of its namespace.
 func (a *Activity) Admitted(webhook string, key auth.Key) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	one := a.object(kindWebhook, key.Namespace, webhook)
-	if one == nil {
-		return
-	}
-	name := keyName(key)
-	if _, noted := one.keys[name]; !noted && len(one.keys) >= maxKeys {
-		return
-	}
-	if one.keys == nil {
-		one.keys = map[string]metav1.Time{}
-	}
-	one.keys[name] = metav1.NewTime(a.now())
+	now := a.now()
+	a.note(kindWebhook, key.Namespace, webhook, func(s *seen) {
+		if _, noted := s.keys[key]; !noted && len(s.keys) >= maxKeys {
+			return
+		}
+		if s.keys == nil {
+			s.keys = map[auth.Key]time.Time{}
+		}
+		s.keys[key] = now
+	})
 }
-
-// keyName is how a Webhook's status names a key.
-func keyName(key auth.Key) string { return key.Secret + "/" + key.Name }
 
 // Evaluated notes what a Rule made of a trigger; instance is the name of its record, "" where there is none.
 func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instance string, at time.Time) {
 	switch outcome.Result {
 	case v1alpha1.ResultMatched:
-		fields := map[string]any{"lastTriggerTime": metav1.NewTime(at), "lastTriggerInstance": nil}
-		if instance != "" {
-			fields["lastTriggerInstance"] = instance
-		}
-		a.note(kindRule, r.Namespace, r.Name, fields)
+		a.note(kindRule, r.Namespace, r.Name, func(s *seen) { s.matched, s.instance = at, instance })
 	case v1alpha1.ResultFailed:
-		a.note(kindRule, r.Namespace, r.Name, map[string]any{
-			"lastFailure": v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message},
-		})
+		failed := v1alpha1.Failure{Time: metav1.NewTime(at), Message: outcome.Message}
+		a.note(kindRule, r.Namespace, r.Name, func(s *seen) { s.failed = failed })
 		regarding := &v1alpha1.Rule{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name, UID: r.UID}}
 		note := outcome.Message
 		if instance != "" {
@@ -124,17 +120,12 @@ func (a *Activity) Evaluated(r *rule.Rule, outcome v1alpha1.RuleOutcome, instanc
 }
 
 // note changes what is to be written into one object's status.
-func (a *Activity) note(kind, namespace, name string, fields map[string]any) {
+func (a *Activity) note(kind, namespace, name string, change func(*seen)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	one := a.object(kind, namespace, name)
-	if one == nil {
-		return
+	if one := a.object(kind, namespace, name); one != nil {
+		change(one)
 	}
-	if one.fields == nil {
-		one.fields = map[string]any{}
-	}
-	maps.Copy(one.fields, fields)
 }
 
 // object returns what is seen of an object; nil where too many are waited for already.
@@ -207,25 +198,46 @@ func (a *Activity) due() map[subject]map[string]any {
 		case key.Name == "":
 			delete(a.objects, key)
 		case now.Sub(one.written) < activityPeriod:
-		case one.fields == nil && one.keys == nil:
-			delete(a.objects, key)
 		default:
-			ready[key] = one.all()
+			fields := one.fields()
+			if len(fields) == 0 {
+				delete(a.objects, key)
+				continue
+			}
+			ready[key] = fields
 			*one = seen{written: now}
 		}
 	}
 	return ready
 }
 
-// all returns everything that is to be written.
-func (s *seen) all() map[string]any {
-	fields := maps.Clone(s.fields)
-	if s.keys == nil {
-		return fields
+// fields returns the fields of the status that are to be written.
+func (s *seen) fields() map[string]any {
+	fields := map[string]any{}
+	if !s.delivered.IsZero() {
+		fields["lastDeliveryTime"] = metav1.NewTime(s.delivered)
 	}
-	if fields == nil {
-		fields = map[string]any{}
+	if s.rejected != (v1alpha1.Rejection{}) {
+		fields["lastRejection"] = s.rejected
 	}
-	fields[fieldKeys] = s.keys
+	if len(s.keys) > 0 {
+		keys := map[string]metav1.Time{}
+		for key, used := range s.keys {
+			keys[keyName(key)] = metav1.NewTime(used)
+		}
+		fields[fieldKeys] = keys
+	}
+	if !s.matched.IsZero() {
+		fields["lastTriggerTime"], fields["lastTriggerInstance"] = metav1.NewTime(s.matched), nil
+		if s.instance != "" {
+			fields["lastTriggerInstance"] = s.instance
+		}
+	}
+	if s.failed != (v1alpha1.Failure{}) {
+		fields["lastFailure"] = s.failed
+	}
 	return fields
 }
+
+// keyName is how a Webhook's status names a key.
+func keyName(key auth.Key) string { return key.Secret + "/" + key.Name }
