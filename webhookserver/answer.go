@@ -120,11 +120,12 @@ func (x *exchange) accepted() {
 // as another request, and after every chunked body, whose end proxies and servers have disagreed about.
 func (x *exchange) answer(status int, contentType []string, body []byte) {
 	header := x.w.Header()
+	values := []string{strconv.Itoa(len(body)), x.requestID}
 	header["Content-Type"] = contentType
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["Content-Length"] = values[:1:1]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	header["X-Request-Id"] = []string{x.requestID}
+	header["X-Request-Id"] = values[1:]
 	if !x.whole || x.r.ContentLength < 0 || x.draining.Load() {
 		header["Connection"] = closeConn
 	}

@@ -29,17 +29,17 @@ var defaultPace = pace{window: bodyWindow, size: bodyWindowSize, whole: readTime
 // reader returns a reader of the body of the request that w answers. It fails with os.ErrDeadlineExceeded when the body comes
 // too slowly.
 func (p pace) reader(w http.ResponseWriter, body io.Reader) io.Reader {
-	return &pacedBody{pace: p, body: body, connection: http.NewResponseController(w), end: time.Now().Add(p.whole)}
+	return &pacedBody{pace: p, body: body, w: w, end: time.Now().Add(p.whole)}
 }
 
 // pacedBody puts the connection's deadline off with every size bytes. It needs the clock by which the system keeps deadlines.
 type pacedBody struct {
 	pace
-	body       io.Reader
-	connection *http.ResponseController
-	end        time.Time
-	left       int // of size, in this window
-	err        error
+	body io.Reader
+	w    http.ResponseWriter
+	end  time.Time
+	left int // of size, in this window
+	err  error
 }
 
 // Read implements io.Reader.
@@ -55,7 +55,7 @@ func (b *pacedBody) Read(into []byte) (int, error) {
 			deadline = b.end
 		}
 		// An error means a connection that is closed, as reading will tell.
-		_ = b.connection.SetReadDeadline(deadline)
+		_ = http.NewResponseController(b.w).SetReadDeadline(deadline)
 		b.left = b.size
 	}
 	n, err := b.body.Read(into)

@@ -85,7 +85,11 @@ func (x *exchange) read(memory *budget, key string, limit int64) *refusal {
 		return tooLarge(limit)
 	}
 	x.memory = reservation{budget: memory, key: key}
-	body, err := readAll(x.pace.reader(x.w, http.MaxBytesReader(x.w, x.r.Body, limit)), length, limit, &x.memory)
+	rest := x.r.Body
+	if length < 0 {
+		rest = http.MaxBytesReader(x.w, rest, limit)
+	}
+	body, err := readAll(x.pace.reader(x.w, rest), length, limit, &x.memory)
 	if err != nil {
 		return notRead(err)
 	}
