@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,6 +76,30 @@ func TestATruncatedDeliveryIsAnError(t *testing.T) {
 	for n := range len(b) {
 		if _, _, err := Decode(b[:n]); err == nil {
 			t.Errorf("the first %d of %d bytes are decoded", n, len(b))
+		}
+	}
+}
+
+func TestTruncatedFieldsAreAnError(t *testing.T) {
+	d := full()
+	fields := d.appendFields(nil)
+	d.Instance, d.Depth, d.Kin = "", 0, 0
+	earlier := len(d.appendFields(nil)) - 3 // without instance, depth and kin: an earlier version
+	for n := range len(fields) {
+		_, _, err := Decode(append(appendPart(nil, fields[:n]), 0))
+		if n != earlier && err == nil {
+			t.Errorf("the first %d of %d bytes of fields are decoded", n, len(fields))
+		}
+	}
+}
+
+func TestMoreNanosecondsThanASecondHasAreAnError(t *testing.T) {
+	fields := make([]byte, len((&Delivery{}).texts())) // all empty
+	fields = append(fields, 0, 0)                      // the version and the seconds
+	for nanoseconds, want := range map[uint64]bool{999_999_999: true, 1_000_000_000: false} {
+		b := append(binary.AppendUvarint(slices.Clone(fields), nanoseconds), 0) // no parameters
+		if _, _, err := Decode(append(appendPart(nil, b), 0)); (err == nil) != want {
+			t.Errorf("%d nanoseconds: %v", nanoseconds, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type entry struct {
 	namespace string
 	pack      []byte      // a pack of this delivery alone
 	result    chan error  // capacity 1, so that the committer waits for nobody
-	patience  *time.Timer // the publisher's, stopped but while it waits
+	patience  *time.Timer // the publisher's, while it waits
 }
 
 // entryPool makes entries and lets them be used again. It may be used by any goroutine.
@@ -59,6 +59,7 @@ func (p *entryPool) encode(d *delivery.Delivery) (*entry, error) {
 
 // put lets an entry be used again. Nobody else may have it.
 func (p *entryPool) put(e *entry) {
+	e.patience.Stop()
 	if cap(e.pack) > keptBuffer {
 		e.pack = nil
 	}
@@ -104,7 +105,7 @@ func unpack(b []byte) ([]delivery.Delivery, error) {
 		}
 		if ds == nil {
 			// Those of one pack are often of nearly one size.
-			ds = make([]delivery.Delivery, 0, 1+len(after)/(len(rest)-len(after)))
+			ds = make([]delivery.Delivery, 0, min(packDeliveries, 1+len(after)/(len(rest)-len(after))))
 		}
 		ds, rest = append(ds, d), after
 	}

@@ -47,7 +47,6 @@ func (q *Queue) publish(ctx context.Context, d *delivery.Delivery) error {
 // await waits for the result of e.
 func (q *Queue) await(ctx context.Context, e *entry) error {
 	e.patience.Reset(publishTime)
-	defer e.patience.Stop()
 	var err error
 	select {
 	case err := <-e.result:

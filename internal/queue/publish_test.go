@@ -221,6 +221,24 @@ func TestAPublisherWaitsTwoSecondsAtMost(t *testing.T) {
 	})
 }
 
+func TestAPublisherWaitsAsLongWithWhatAnotherHasUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := stuckQueue()
+		go q.Publish(t.Context(), numbered("a", 0))
+		synctest.Wait()
+		time.Sleep(publishTime / 2)
+		q.settle(q.line.take(nil), nil)
+		synctest.Wait()
+		start := time.Now()
+		if err := q.Publish(t.Context(), numbered("a", 1)); !errors.Is(err, errTimeout) {
+			t.Errorf("publishing to a stuck queue: %v, want a timeout", err)
+		}
+		if took := time.Since(start); took != publishTime {
+			t.Errorf("it took %s, want %s", took, publishTime)
+		}
+	})
+}
+
 func TestAPublisherWhoseContextEndsLeavesTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := stuckQueue()
