@@ -37,7 +37,6 @@ type engine struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	readConn *nats.Conn
-	readJS   jetstream.JetStream
 	stream   jetstream.Stream // of packs
 	consumer jetstream.Consumer
 	retry    jetstream.Stream
@@ -100,28 +99,20 @@ func (e *engine) startServer(o Options) error {
 	return nil
 }
 
-// connect connects to the server inside the process.
+// connect opens the connections to the server inside the process.
 func (e *engine) connect() error {
+	for _, conn := range []**nats.Conn{&e.conn, &e.readConn} {
+		var err error
+		*conn, err = nats.Connect("", nats.InProcessServer(e.server), nats.MaxReconnects(-1))
+		if err != nil {
+			return fmt.Errorf("connecting to the NATS server: %w", err)
+		}
+	}
 	var err error
-	if e.conn, e.js, err = e.dial(); err != nil {
-		return err
+	if e.js, err = jetstream.New(e.conn, jetstream.WithPublishAsyncTimeout(commitTime)); err != nil {
+		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	e.readConn, e.readJS, err = e.dial()
-	return err
-}
-
-// dial opens a connection to the server inside the process.
-func (e *engine) dial() (*nats.Conn, jetstream.JetStream, error) {
-	conn, err := nats.Connect("", nats.InProcessServer(e.server), nats.MaxReconnects(-1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("connecting to the NATS server: %w", err)
-	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(commitTime))
-	if err != nil {
-		conn.Close()
-		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
-	}
-	return conn, js, nil
+	return nil
 }
 
 // healthy asks the server and the streams how they are. It writes nothing: a stream that failed to write says so until the
@@ -136,6 +127,9 @@ func (e *engine) healthy() error {
 		if _, err := stream.Info(ctx); err != nil {
 			return fmt.Errorf("the queue's stream %s does not answer: %w", stream.CachedInfo().Config.Name, err)
 		}
+	}
+	if _, err := e.consumer.Info(ctx); err != nil {
+		return fmt.Errorf("what is to be read does not come: %w", err)
 	}
 	return nil
 }

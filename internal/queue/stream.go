@@ -67,8 +67,11 @@ func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) 
 // handed out again now, not after ackWait. The reset also forgets acknowledgements above the floor; what they stand for is
 // gone from the stream after a clean close, and comes again after a kill.
 func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
-	var err error
-	e.consumer, err = e.readJS.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+	js, err := jetstream.New(e.readConn)
+	if err != nil {
+		return fmt.Errorf("opening JetStream: %w", err)
+	}
+	e.consumer, err = js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 		Durable:       consumerName,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
