@@ -38,21 +38,25 @@ func (q *Queue) PublishOnce(ctx context.Context, id string, d delivery.Delivery)
 }
 
 func (q *Queue) publishOnce(ctx context.Context, id string, d *delivery.Delivery) (first string, duplicate bool, err error) {
-	limited, cancel := context.WithTimeout(ctx, publishTime)
+	if err := ctx.Err(); err != nil {
+		return "", false, err
+	}
+	// A sender that leaves does not end it: what is stored then would count for nobody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTime)
 	defer cancel()
-	err = q.storeOnce(limited, id, d)
+	err = q.storeOnce(ctx, id, d)
 	if err == nil {
 		return d.ID, false, nil
 	}
 	if errors.Is(err, errTaken) {
-		first, err = q.firstOf(limited, oncePrefix+d.Namespace+"."+id)
+		first, err = q.firstOf(ctx, oncePrefix+d.Namespace+"."+id)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			// It expired meanwhile.
-			err = q.storeOnce(limited, id, d)
+			err = q.storeOnce(ctx, id, d)
 			return d.ID, false, err
 		}
 	}
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() != nil {
 		err = errTimeout
 	}
 	return first, err == nil, err
@@ -72,21 +76,29 @@ func (q *Queue) storeOnce(ctx context.Context, id string, d *delivery.Delivery) 
 	if err := q.shares.reserve(d.Namespace, len(m.Data)+shelfOverhead); err != nil {
 		return err
 	}
-	if err := q.once.store(ctx, m, time.Now().UnixMilli()); err != nil {
-		q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
-		return err
+	now := time.Now()
+	err = q.once.store(ctx, m, now.UnixMilli())
+	if err == nil {
+		q.doubts.end(m.Subject)
+		return nil
 	}
-	return nil
+	if !errors.Is(err, errTaken) && !errors.Is(err, ErrFull) {
+		q.doubts.add(m.Subject, now)
+	}
+	q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
+	return err
 }
 
 // firstOf returns the id of the delivery that was stored under a subject. One that was stored although its publisher was told
-// of a timeout is taken up: now somebody counts on it.
+// of a timeout is taken up.
 func (q *Queue) firstOf(ctx context.Context, subject string) (string, error) {
+	q.once.storing.RLock() // it must not be removed before it is taken up
+	defer q.once.storing.RUnlock()
 	m, err := q.once.stream.GetLastMsgForSubject(ctx, subject)
 	if err != nil {
 		return "", fmt.Errorf("reading the first delivery: %w", err)
 	}
-	if q.once.doubts.take(subject) && m.Header.Get(headerExpires) == "" {
+	if q.doubts.end(subject) && m.Header.Get(headerExpires) == "" {
 		q.once.recall(m.Subject, m.Header, m.Sequence, len(m.Data), m.Time)
 	}
 	return m.Header.Get(headerDelivery), nil

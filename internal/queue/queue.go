@@ -50,6 +50,7 @@ type Queue struct {
 	window  *window
 	retries *shelf
 	once    *shelf
+	doubts  doubts
 	dead    *writer
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all

@@ -33,9 +33,6 @@ type shelf struct {
 	// are removed by the lowest sequence that is taken up: what is not yet known must not be below it.
 	storing sync.RWMutex
 
-	// doubts are the subjects of messages that may be stored although whoever stored them was told otherwise.
-	doubts doubts
-
 	// The rest is the upkeep's, then Close's.
 	marks   []mark
 	removed []uint64 // sequences to be removed, oldest first
@@ -72,38 +69,10 @@ func (s *shelf) store(ctx context.Context, m *nats.Msg, due int64) error {
 	}
 	seq, err := s.writer.write(ctx, m)
 	if err != nil {
-		if !errors.Is(err, errTaken) && !errors.Is(err, ErrFull) {
-			s.doubts.add(m.Subject)
-		}
 		return err
 	}
-	s.doubts.take(m.Subject)
 	s.take(newSlip(m.Subject, seq, len(m.Data)+shelfOverhead, due))
 	return nil
-}
-
-// doubts are subjects of which it is not known whether they have a message. They may be used by any goroutine.
-type doubts struct {
-	mu       sync.Mutex
-	subjects map[string]bool
-}
-
-func (d *doubts) add(subject string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.subjects == nil {
-		d.subjects = make(map[string]bool)
-	}
-	d.subjects[subject] = true
-}
-
-// take reports whether a subject is in doubt, which ends with that.
-func (d *doubts) take(subject string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	doubted := d.subjects[subject]
-	delete(d.subjects, subject)
-	return doubted
 }
 
 func newSlip(subject string, seq uint64, size int, due int64) *slip {

@@ -54,12 +54,12 @@ func newSlips() *slips {
 }
 
 // put takes up the slip of a message that was stored. The stream keeps the last message of a subject: put returns the slip
-// that is void because of that, or nil. One that is handed out stays valid until it is done.
+// that is void because of that, or nil; of two for one message, the second. One that is handed out stays valid until it is done.
 func (s *slips) put(n *slip) (void *slip) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.newest[n.subject]
-	if old != nil && old.seq > n.seq {
+	if old != nil && old.seq >= n.seq {
 		return n
 	}
 	s.newest[n.subject] = n

@@ -67,6 +67,23 @@ func TestSlipsComeWhenDueAndNamespacesInTurn(t *testing.T) {
 	}
 }
 
+func TestAMessageIsTakenUpOnce(t *testing.T) {
+	for _, handed := range []bool{false, true} {
+		s, first := newSlips(), slipFor("a", "x", 1, 0)
+		s.put(first)
+		if handed {
+			s.next(0)
+		}
+		second := slipFor("a", "x", 1, 0)
+		if void := s.put(second); void != second {
+			t.Errorf("handed out %v: void is %v, want the second", handed, void)
+		}
+		if got := len(names(s, 0)); handed && got != 0 || !handed && got != 1 {
+			t.Errorf("handed out %v: then %d", handed, got)
+		}
+	}
+}
+
 func TestTheWaitIsUntilTheNextIsDue(t *testing.T) {
 	s := newSlips()
 	for _, test := range []struct {

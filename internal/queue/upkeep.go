@@ -41,16 +41,16 @@ func (q *Queue) upkeep(ctx context.Context) {
 
 // removeProcessed removes what is processed from all streams, as far as it is worth it.
 func (q *Queue) removeProcessed(ctx context.Context) error {
-	err := q.purge(ctx, stragglerAge, stragglerPart)
+	err := errors.Join(q.purge(ctx, stragglerAge, stragglerPart), q.settleDoubts(ctx))
 	for _, s := range q.shelves() {
 		err = errors.Join(err, s.tidy(ctx, stragglerPart))
 	}
 	return err
 }
 
-// purge removes what is processed of the packs: all up to the server's acknowledgement floor, and above it one part in so many of what has
-// been processed for at least age. Neither can reach a pack that is not processed: the floor is the server's, which counts
-// only what was acknowledged, and what is above it is removed one by one.
+// purge removes what is processed of the packs: all up to the server's acknowledgement floor, and above it one part in so
+// many of what has been processed for at least age. Neither can reach a pack that is not processed: the floor is the server's,
+// which counts only what was acknowledged, and what is above it is removed one by one.
 func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	floor, err := q.engine.ackFloor(ctx)
 	if err != nil {
