@@ -10,8 +10,9 @@ type TriggerInstanceSpec struct {
 	// +optional
 	Trigger Trigger `json:"trigger,omitzero"`
 
-	// payload is the trigger's payload, a JSON text; where a dispatch is asked for, an object. A record keeps 64 KiB of it where the trigger succeeded and 256 KiB where
-	// it failed, and cuts off the rest; payloadSize tells. Empty: there was none, or it was not kept. At most 262144 characters.
+	// payload is the trigger's payload, a JSON text; where a dispatch is asked for, an object. A record keeps 64 KiB of it
+	// where the trigger succeeded and 256 KiB where it failed, and cuts off the rest; payloadSize tells. Empty: there was
+	// none, or it was not kept. At most 262144 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=262144
 	Payload string `json:"payload,omitempty"`
