@@ -21,6 +21,8 @@ const (
 
 // WebhookSpec says where a webhook is, who may post to it, what it takes and what is recorded.
 //
+// +kubebuilder:validation:XValidation:rule="self.type != 'Generic' || !has(self.payloadSchema)",message="spec.payloadSchema: only for a Custom webhook; describe the triggers of a Generic one with TriggerTypes in its namespace"
+// +kubebuilder:validation:XValidation:rule="self.type == 'Generic' || !has(self.knownTriggersOnly) || !self.knownTriggersOnly",message="spec.knownTriggersOnly: only for a Generic webhook; leave it out, or set type: Generic"
 type WebhookSpec struct {
 	// url is where senders post, below /v1/webhooks/: segments of letters, digits, '-', '.', '_' and '~', separated by
 	// single slashes, none of them '.' or '..'. Outer slashes do not count. At most 200 characters.
@@ -59,6 +61,7 @@ type WebhookSpec struct {
 	// References to other documents are not followed. One that does not compile makes the Webhook Accepted=False. For a
 	// Generic webhook TriggerTypes describe the payloads.
 	// +optional
+	// +kubebuilder:validation:Type=object
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	PayloadSchema *apiextensionsv1.JSON `json:"payloadSchema,omitempty"`
