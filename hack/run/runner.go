@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +11,16 @@ import (
 	"path/filepath"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd"
+
 	"github.com/hookstorm/hookstorm/hack/cluster"
 )
 
 // readyTimeout is how long the manager may take to be ready: it reads its queue first, which may be long.
 const readyTimeout = 2 * time.Minute
+
+// directoryHash is how many bytes of a hash tell the clusters apart that one developer has.
+const directoryHash = 4
 
 // runner holds what was started.
 type runner struct {
@@ -36,8 +43,8 @@ func (r *runner) start(ctx context.Context) error {
 	return r.startManager(ctx)
 }
 
-// connect starts a control plane, or installs the CRDs in the cluster that KUBECONFIG names. Each has its own directory: what was accepted
-// for one cluster is not dispatched in the other.
+// connect starts a control plane, or installs the CRDs in the cluster that KUBECONFIG names. Each cluster has its own directory:
+// what was accepted for one is not dispatched in another.
 func (r *runner) connect(ctx context.Context) (err error) {
 	assets, err := cluster.Assets()
 	if err != nil {
@@ -45,7 +52,9 @@ func (r *runner) connect(ctx context.Context) (err error) {
 	}
 	if file := os.Getenv("KUBECONFIG"); file != "" {
 		say("Using the cluster of KUBECONFIG=" + file)
-		r.state = filepath.Join(stateDir, "kubeconfig")
+		if r.state, err = directoryOf(file); err != nil {
+			return err
+		}
 		r.kubectl = cluster.Kubectl{Path: filepath.Join(assets, "kubectl")}
 		if err := os.MkdirAll(r.state, 0o700); err != nil {
 			return fmt.Errorf("making %s: %w", r.state, err)
@@ -64,6 +73,18 @@ func (r *runner) connect(ctx context.Context) (err error) {
 	}
 	r.kubectl = r.cluster.Kubectl
 	return nil
+}
+
+// directoryOf returns the directory of the cluster that a kubeconfig names. Its address tells clusters apart, since one file may
+// name many, and many files one.
+func directoryOf(kubeconfig string) (string, error) {
+	rules := &clientcmd.ClientConfigLoadingRules{Precedence: filepath.SplitList(kubeconfig)}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return "", fmt.Errorf("reading KUBECONFIG=%s: %w", kubeconfig, err)
+	}
+	sum := sha256.Sum256([]byte(config.Host))
+	return filepath.Join(stateDir, "kubeconfig-"+hex.EncodeToString(sum[:directoryHash])), nil
 }
 
 // startManager starts HookStorm as its ServiceAccount, so that it may do here what it may do in a cluster.
