@@ -40,7 +40,15 @@ type options struct {
 // parseOptions parses and validates the flags.
 func parseOptions(args []string) (*options, error) {
 	o := &options{history: controllers.DefaultHistoryLimits}
-	var shortURLNamespaces string
+	if err := o.flags().Parse(args); err != nil {
+		return nil, err
+	}
+	o.settings.ExternalURL = strings.TrimRight(o.settings.ExternalURL, "/")
+	return o, o.validate()
+}
+
+// flags returns the flags, which write into o; docs/operating.md lists them.
+func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("hookstorm", flag.ContinueOnError)
 	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9101", "where senders post")
 	flags.StringVar(&o.certDir, "webhook-tls-cert-dir", "", "a directory with tls.crt and tls.key, read again when they change; empty: webhooks are served without TLS, for an Ingress to add it")
@@ -54,8 +62,8 @@ func parseOptions(args []string) (*options, error) {
 	flags.DurationVar(&o.window, "deduplicate-window", queue.DefaultDeduplicateWindow, "how long a webhook with spec.deduplicate remembers what it took")
 	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long requests are still taken after SIGTERM, while load balancers learn of it")
 	flags.StringVar(&o.settings.SystemNamespace, "system-namespace", "hookstorm-system", "the namespace that HookStorm runs in")
-	flags.StringVar(&o.settings.ExternalURL, "external-url", "", "where senders reach the server, such as https://hooks.example.org; shown in statuses")
-	flags.StringVar(&shortURLNamespaces, "short-url-namespaces", "", "comma-separated namespaces that may own a short url; empty: all")
+	flags.StringVar(&o.settings.ExternalURL, "external-url", "", "where senders reach the server, such as https://hooks.example.org: shown in statuses, and what Twilio's signatures are checked with")
+	flags.Func("short-url-namespaces", "comma-separated namespaces that may own a short url; empty: all", o.setShortURLNamespaces)
 	flags.IntVar(&o.history.NamespaceObjects, "history-namespace-objects", o.history.NamespaceObjects, "TriggerInstances kept in a namespace")
 	flags.Int64Var(&o.history.NamespaceBytes, "history-namespace-bytes", o.history.NamespaceBytes, "bytes of payload kept in a namespace")
 	flags.IntVar(&o.history.TotalObjects, "history-total-objects", o.history.TotalObjects, "TriggerInstances kept in all")
@@ -64,16 +72,19 @@ func parseOptions(args []string) (*options, error) {
 	flags.Var(&o.outboundDeny, "outbound-deny", "comma-separated networks that http actions may not call, besides those; the API server is one of them by itself")
 	config.RegisterFlags(flags)
 	o.log.BindFlags(flags)
-	if err := flags.Parse(args); err != nil {
-		return nil, err
+	return flags
+}
+
+// setShortURLNamespaces reads --short-url-namespaces; an empty text leaves it at all of them.
+func (o *options) setShortURLNamespaces(text string) error {
+	o.settings.ShortURLNamespaces = nil
+	if text == "" {
+		return nil
 	}
-	if shortURLNamespaces != "" {
-		for namespace := range strings.SplitSeq(shortURLNamespaces, ",") {
-			o.settings.ShortURLNamespaces = append(o.settings.ShortURLNamespaces, strings.TrimSpace(namespace))
-		}
+	for namespace := range strings.SplitSeq(text, ",") {
+		o.settings.ShortURLNamespaces = append(o.settings.ShortURLNamespaces, strings.TrimSpace(namespace))
 	}
-	o.settings.ExternalURL = strings.TrimRight(o.settings.ExternalURL, "/")
-	return o, o.validate()
+	return nil
 }
 
 // validate returns what is wrong with the flags, each with the fix.
