@@ -28,16 +28,16 @@ type CustomScheme struct {
 
 // reservedHeaders mean something to HTTP or to this server, which would not see them, or see something else in them.
 var reservedHeaders = [...]string{
-	"Accept", "Authorization", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Forwarded",
-	"Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", apiKeyHeader, "Te", "Trailer", "Transfer-Encoding",
-	"Upgrade", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", tokenHeader,
+	"Accept", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Forwarded", "Host", "Keep-Alive",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Proto",
 }
 
 // commonHeaders are on many requests of whatever sender: clients, proxies and tracing add them. A signature is in none of them,
 // or the body of every stranger would be read for it; an id may be.
 var commonHeaders = [...]string{
 	"Accept-Charset", "Accept-Encoding", "Accept-Language", "Cache-Control", "Content-Language", "Date", "From", "Max-Forwards",
-	"Origin", "Pragma", "Priority", "Referer", "St2-Trace-Tag", "Via", "Webhook-Request-Origin",
+	"Origin", "Pragma", "Priority", "St2-Trace-Tag", "Via", "Webhook-Request-Origin",
 	// Tracing: W3C, Jaeger, Zipkin, Amazon, Google.
 	"B3", "Baggage", "Traceparent", "Tracestate", "Uber-Trace-Id", "X-Amzn-Trace-Id", "X-B3-Flags", "X-B3-Parentspanid",
 	"X-B3-Sampled", "X-B3-Spanid", "X-B3-Traceid", "X-Cloud-Trace-Context", "X-Correlation-Id", "X-Request-Id", "X-Request-Start",
@@ -45,10 +45,9 @@ var commonHeaders = [...]string{
 	"Cdn-Loop", "Cf-Connecting-Ip", "Cf-Ew-Via", "Cf-Ipcountry", "Cf-Ray", "Cf-Visitor", "Cf-Worker", "Fastly-Client-Ip", "Fastly-Ff",
 	"Fastly-Ssl", "True-Client-Ip", "X-Amz-Cf-Id", "X-Arr-Log-Id", "X-Arr-Ssl", "X-Azure-Clientip", "X-Azure-Fdid", "X-Azure-Ref",
 	"X-Azure-Socketip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Envoy-Attempt-Count", "X-Envoy-Expected-Rq-Timeout-Ms",
-	"X-Envoy-External-Address", "X-Envoy-Internal", "X-Envoy-Original-Path", "X-Forwarded-By", "X-Forwarded-Client-Cert",
-	"X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
-	"X-Forwarded-Uri", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-Uri", "X-Original-Url", "X-Real-Ip",
-	"X-Rewrite-Url", "X-Scheme", "X-Varnish",
+	"X-Envoy-External-Address", "X-Envoy-Internal", "X-Forwarded-By", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix",
+	"X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Original-Forwarded-For", "X-Original-Host", "X-Real-Ip",
+	"X-Scheme", "X-Varnish",
 }
 
 // headerName returns the canonical form of a header's name, or what is wrong with it.
@@ -59,6 +58,8 @@ func headerName(name string) (string, error) {
 		return "", errors.New("is missing; name the header")
 	case !httpguts.ValidHeaderFieldName(name):
 		return "", fmt.Errorf("%q is no name of a header; use letters, digits and dashes", name)
+	case slices.Contains(credentialHeaders[:], canonical):
+		return "", fmt.Errorf("%s may hold a credential, and is taken out of every request; name the sender's own header", canonical)
 	case slices.Contains(reservedHeaders[:], canonical):
 		return "", fmt.Errorf("%s has another meaning; name the sender's own header", canonical)
 	}

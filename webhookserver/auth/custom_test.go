@@ -13,6 +13,7 @@ func TestMistakesInACustomSchemeAreNamed(t *testing.T) {
 	const (
 		braces  = "write only {id}, {timestamp} and {body} in braces"
 		several = "so that one signature would do for several of them; have the sender sign a text between them, such as a dot"
+		taken   = "may hold a credential, and is taken out of every request"
 		times   = "so that one signature would do for several times; have the sender sign another text there, such as a dot"
 	)
 	for _, c := range []struct {
@@ -30,9 +31,15 @@ func TestMistakesInACustomSchemeAreNamed(t *testing.T) {
 		{"a header that proxies add", &CustomScheme{Header: "x-request-id"},
 			"custom.header: X-Request-Id is on the requests of other senders too; name the sender's own header"},
 		{"a credential of another kind", &CustomScheme{Header: "Authorization"},
-			"custom.header: Authorization has another meaning; name the sender's own header"},
+			"custom.header: Authorization " + taken + "; name the sender's own header"},
 		{"StackStorm's API key", &CustomScheme{Header: "st2-api-key"},
-			"custom.header: St2-Api-Key has another meaning; name the sender's own header"},
+			"custom.header: St2-Api-Key " + taken + "; name the sender's own header"},
+		{"an API key of another system", &CustomScheme{Header: "x-api-key"},
+			"custom.header: X-Api-Key " + taken + "; name the sender's own header"},
+		{"a time in a credential", &CustomScheme{Header: "X", Signed: "{timestamp}.{body}", TimestampHeader: "X-Vault-Token"},
+			"custom.timestampHeader: X-Vault-Token " + taken + "; name the sender's own header"},
+		{"an id in a credential", &CustomScheme{Header: "X", Signed: "{id}.{body}", IDHeader: "X-Amz-Security-Token"},
+			"custom.idHeader: X-Amz-Security-Token " + taken + "; name the sender's own header"},
 		{"an unknown algorithm", &CustomScheme{Header: "X", Algorithm: "HMAC-MD5"},
 			`custom.algorithm: "HMAC-MD5" is none of HMAC-SHA256, HMAC-SHA512 and HMAC-SHA1`},
 		{"an unknown encoding", &CustomScheme{Header: "X", Encoding: "hex"}, `custom.encoding: "hex" is neither Hex nor Base64`},

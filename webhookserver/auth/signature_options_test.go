@@ -21,6 +21,15 @@ func TestHeadersAreInCanonicalForm(t *testing.T) {
 	}
 }
 
+func TestAHeaderIsRefusedForOneReason(t *testing.T) {
+	names := slices.Sorted(slices.Values(slices.Concat(credentialHeaders[:], reservedHeaders[:], commonHeaders[:])))
+	for i := range len(names) - 1 {
+		if names[i] == names[i+1] {
+			t.Errorf("%s is listed twice", names[i])
+		}
+	}
+}
+
 func TestEveryHeaderThatHoldsASecretIsKnown(t *testing.T) {
 	want := []string{"X-Gitea-Signature", "X-Gogs-Signature", "X-Forgejo-Signature", "X-Hub-Signature", "Svix-Signature"}
 	for i := range senders {
@@ -67,6 +76,8 @@ func TestMistakesInASignatureAreNamed(t *testing.T) {
 			"secretRef: the Secret has 9 keys; leave at most 8, since each is tried"},
 		{"a header that is none", SignatureOptions{Scheme: "Grafana", Header: "X Signed"},
 			`header: "X Signed" is no name of a header; use letters, digits and dashes`},
+		{"a header that is taken out", SignatureOptions{Scheme: "Grafana", Header: "x-api-key"},
+			"header: X-Api-Key may hold a credential, and is taken out of every request; name the sender's own header"},
 		{"a header that proxies add", SignatureOptions{Scheme: "Grafana", Header: "cf-ray"},
 			"header: Cf-Ray is on the requests of other senders too; name the sender's own header"},
 		{"one header for both", SignatureOptions{Scheme: "Grafana", Header: "x-a", TimestampHeader: "X-A"},
