@@ -184,15 +184,19 @@ var _ = Describe("Who may post", func() {
 		}).Should(Succeed())
 	})
 
-	DescribeTable("what makes requests the same must be there", func(ctx context.Context, deduplicate, message string) {
+	DescribeTable("what makes requests the same must be there", func(ctx context.Context, spec, message string) {
 		w := aWebhook("hook", "same", func(w *v1alpha1.Webhook) {
-			Expect(yaml.UnmarshalStrict([]byte(deduplicate), &w.Spec.Deduplicate)).To(Succeed())
+			Expect(yaml.UnmarshalStrict([]byte(spec), &w.Spec)).To(Succeed())
 		})
 		ExpectCreated(ctx, w)
 		ExpectCondition(ctx, w, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid, message)
 	},
-		Entry("a signature", "{by: SignedContent}", "spec.deduplicate.by: SignedContent needs an entry signature in spec.auth"),
-		Entry("another header than the signature's", "{by: Header, header: X-Hub-Signature-256}", "spec.deduplicate.header: X-Hub-Signature-256 holds a credential or a signature"),
-		Entry("an expression", "{by: Expression, expression: body.id}", "there is no variable body"),
+		Entry("a signature", "deduplicate: {by: SignedContent}", "spec.deduplicate.by: SignedContent needs an entry signature in spec.auth"),
+		Entry("another header than the signature's", "deduplicate: {by: Header, header: X-Hub-Signature-256}", "spec.deduplicate.header: X-Hub-Signature-256 holds a credential or a signature"),
+		Entry("than the one that Grafana is told", "{auth: [{signature: {scheme: Grafana, header: X-Signed, secretRef: {name: s}}}], deduplicate: {by: Header, header: x-signed}}",
+			"spec.deduplicate.header: x-signed holds the signature"),
+		Entry("than the one of a described scheme", "{auth: [{signature: {scheme: Custom, custom: {header: X-Signed}, secretRef: {name: s}}}], deduplicate: {by: Header, header: x-signed}}",
+			"spec.deduplicate.header: x-signed holds the signature"),
+		Entry("an expression", "deduplicate: {by: Expression, expression: body.id}", "there is no variable body"),
 	)
 })

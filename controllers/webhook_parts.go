@@ -73,7 +73,7 @@ func compileDeduplicate(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplicatio
 func deduplicateByHeader(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplication, error) {
 	header := spec.Deduplicate.Header
 	for _, entry := range spec.Authentication() {
-		if entry.Signature != nil && entry.Signature.Custom != nil && strings.EqualFold(entry.Signature.Custom.Header, header) {
+		if entry.Signature != nil && strings.EqualFold(chosenHeader(entry.Signature), header) {
 			return nil, fmt.Errorf("spec.deduplicate.header: %s holds the signature; name another header, or choose SignedContent", header)
 		}
 	}
@@ -82,6 +82,14 @@ func deduplicateByHeader(spec *v1alpha1.WebhookSpec) (*webhookserver.Deduplicati
 		return nil, fmt.Errorf("spec.deduplicate.header: %w", err)
 	}
 	return compiled, nil
+}
+
+// chosenHeader is the header in which the owner of a webhook has the signature; "" where that is the provider's to say.
+func chosenHeader(s *v1alpha1.SignatureAuth) string {
+	if s.Custom != nil {
+		return s.Custom.Header
+	}
+	return s.Header
 }
 
 // conditions returns the compiled conditions of an entry of spec.auth.
