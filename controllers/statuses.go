@@ -108,7 +108,7 @@ func shortURLCondition(h *hook, outcome webhookserver.Outcome) metav1.Condition 
 		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonNotAccepted, "the Webhook is not accepted")
 	case outcome.ShortURL:
 		return yes(v1alpha1.ConditionShortURL, v1alpha1.ReasonAssigned, "the short url is this namespace's")
-	case outcome.Reason == webhookserver.ReasonNotAllowed:
+	case outcome.NotAllowed:
 		return no(v1alpha1.ConditionShortURL, v1alpha1.ReasonNotAllowed,
 			"this namespace may not own a short url (--short-url-namespaces); post to the namespaced path")
 	default:

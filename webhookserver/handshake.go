@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
 // Confirmer calls back a provider that asks for it.
@@ -28,14 +30,8 @@ type Handshakes struct {
 	RequestsPerMinute int
 }
 
-// The schemes whose signature a question must have: another way to be admitted does not say who asks.
-const (
-	slackScheme = "Slack"
-	snsScheme   = "AWSSNS"
-)
-
 // handshake is a question: who asks it and what is answered. It comes after authentication, and a webhook that does not
-// answer it takes it for a delivery.
+// answer it takes it for a delivery. Where a signature says who asks, no other way to be admitted does.
 type handshake struct {
 	enabled func(h *Handshakes) bool
 	asked   func(x *exchange) bool
@@ -47,7 +43,7 @@ var handshakes = [...]handshake{
 	{
 		enabled: func(h *Handshakes) bool { return h.Slack },
 		asked: func(x *exchange) bool {
-			return x.proof.Scheme() == slackScheme && x.member("type") == "url_verification"
+			return x.proof.Scheme() == auth.SchemeSlack && x.member("type") == "url_verification"
 		},
 		answer: func(x *exchange) ([]string, string, *refusal) {
 			return textType, x.member("challenge"), nil
@@ -61,7 +57,7 @@ var handshakes = [...]handshake{
 	{
 		enabled: func(h *Handshakes) bool { return h.SNS },
 		asked: func(x *exchange) bool {
-			return x.proof.Scheme() == snsScheme && x.member("Type") == "SubscriptionConfirmation"
+			return x.proof.Scheme() == auth.SchemeAWSSNS && x.member("Type") == "SubscriptionConfirmation"
 		},
 		answer: (*exchange).confirmSNS,
 	},
@@ -85,16 +81,22 @@ func (x *exchange) shakeHands() *refusal {
 
 // member returns a text that the body has at its top; "" where it has none.
 func (x *exchange) member(name string) string {
-	if x.members == nil {
-		x.members = map[string]json.RawMessage{}
-		// An error means a body that is no object, which has no members.
-		_ = json.Unmarshal(x.document, &x.members)
-	}
 	var text string
-	if json.Unmarshal(x.members[name], &text) != nil {
+	if json.Unmarshal(x.object()[name], &text) != nil {
 		return ""
 	}
 	return text
+}
+
+// object returns what the body has at its top, by name; nothing where it is no object. A map, because a struct's members would
+// also match names that differ in case.
+func (x *exchange) object() map[string]json.RawMessage {
+	if x.members == nil {
+		x.members = map[string]json.RawMessage{}
+		// An error means a body that is no object: it is JSON.
+		_ = json.Unmarshal(x.document, &x.members)
+	}
+	return x.members
 }
 
 // validateEventGrid answers Azure's SubscriptionValidationEvent. The url in it, which could be called instead, is not: it

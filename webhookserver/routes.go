@@ -79,22 +79,12 @@ type Input struct {
 	RuleVersion uint64
 }
 
-// The reasons of an Outcome.
-const (
-	// ReasonAssigned: the claim has the short url.
-	ReasonAssigned = "Assigned"
-	// ReasonConflicted: another claim has it, or it is not taken again before the owner edits the claim.
-	ReasonConflicted = "Conflicted"
-	// ReasonNotAllowed: the namespace may not own a short url.
-	ReasonNotAllowed = "NotAllowed"
-)
-
 // Outcome is what a claim got.
 type Outcome struct {
 	// ShortURL says that the webhook is served on its short path.
 	ShortURL bool
-	// Reason is ReasonAssigned, ReasonConflicted or ReasonNotAllowed.
-	Reason string
+	// NotAllowed says that its namespace may not own a short url.
+	NotAllowed bool
 	// Owner is the namespace that has the short url; "" where none has.
 	Owner string
 }
@@ -188,16 +178,10 @@ func (t *Table) add(hook Hook, mayOwnShort bool) {
 func (t *Table) outcomes(shortURLNamespaces []string) map[Key]Outcome {
 	outcomes := make(map[Key]Outcome, len(t.routes))
 	for key, r := range t.routes {
-		outcome := Outcome{Reason: ReasonConflicted}
 		owner := t.short[key.URL]
+		outcome := Outcome{ShortURL: owner == r, NotAllowed: !mayOwn(shortURLNamespaces, key.Namespace)}
 		if owner != nil {
 			outcome.Owner = owner.Namespace
-		}
-		switch {
-		case owner == r:
-			outcome.ShortURL, outcome.Reason = true, ReasonAssigned
-		case !mayOwn(shortURLNamespaces, key.Namespace):
-			outcome.Reason = ReasonNotAllowed
 		}
 		outcomes[key] = outcome
 	}

@@ -23,15 +23,9 @@ func claim(namespace string, minutes int, change ...func(*webhookserver.Hook)) w
 func lost(h *webhookserver.Hook) { h.ShortURLLost = true }
 
 func TestWhoGetsAShortURL(t *testing.T) {
-	assigned := func(owner string) webhookserver.Outcome {
-		return webhookserver.Outcome{ShortURL: true, Reason: webhookserver.ReasonAssigned, Owner: owner}
-	}
-	conflicted := func(owner string) webhookserver.Outcome {
-		return webhookserver.Outcome{Reason: webhookserver.ReasonConflicted, Owner: owner}
-	}
-	notAllowed := func(owner string) webhookserver.Outcome {
-		return webhookserver.Outcome{Reason: webhookserver.ReasonNotAllowed, Owner: owner}
-	}
+	assigned := func(owner string) webhookserver.Outcome { return webhookserver.Outcome{ShortURL: true, Owner: owner} }
+	conflicted := func(owner string) webhookserver.Outcome { return webhookserver.Outcome{Owner: owner} }
+	notAllowed := func(owner string) webhookserver.Outcome { return webhookserver.Outcome{NotAllowed: true, Owner: owner} }
 	for _, c := range []struct {
 		name    string
 		hooks   []webhookserver.Hook

@@ -60,11 +60,7 @@ func (x *exchange) readTrigger() *refusal {
 	if x.document[0] != '{' {
 		return invalid("InvalidBody", "Webhook body needs to be an object, got: array")
 	}
-	// A map, because a struct's members would also match names that differ in case.
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(x.document, &members); err != nil {
-		return notDecoded(err)
-	}
+	members := x.object()
 	trigger, refused := triggerName(members["trigger"])
 	if refused != nil {
 		return refused

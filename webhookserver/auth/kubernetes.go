@@ -37,7 +37,7 @@ func NewKubernetes(reviewer Reviewer, audience string) (*Kubernetes, error) {
 
 // Admit implements Method. What is no signed token by its looks is never shown to the cluster.
 func (k *Kubernetes) Admit(ctx context.Context, r *Request) Result {
-	if parseToken(r.Bearer) == nil {
+	if r.signedToken() == nil {
 		return Result{}
 	}
 	may, err := k.reviewer.MayPost(ctx, r.Source, r.Bearer, k.audience, r.Namespace, r.Webhook)

@@ -46,6 +46,9 @@ func TestWhomTheClusterAdmits(t *testing.T) {
 		if got := k.Admit(t.Context(), r); got != (Result{Verdict: c.want}) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+		if !r.parsed {
+			t.Errorf("%s: the token is not kept parsed for the other methods", c.name)
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package auth says who may do what at the webhook server: which credential a request carries, whose tokens it is, and
-// whether one of a webhook's methods admits it. It reads no Secret: the controllers resolve them before. Its values are
-// immutable and safe for concurrent use.
+// whether one of a webhook's methods admits it. It reads no Secret: the controllers resolve them before. Methods and
+// Signatures are immutable and safe for concurrent use; a Request belongs to one goroutine.
 package auth
 
 import "context"

@@ -12,10 +12,17 @@ import (
 	"time"
 )
 
-// The schemes that options are for.
+// The schemes whose signature says who asks a question.
+const (
+	// SchemeSlack is that of Slack.
+	SchemeSlack = "Slack"
+	// SchemeAWSSNS is that of Amazon SNS.
+	SchemeAWSSNS = "AWSSNS"
+)
+
+// The other schemes that options are for.
 const (
 	schemeGrafana = "Grafana"
-	schemeSNS     = "AWSSNS"
 	schemeCustom  = "Custom"
 )
 
@@ -80,7 +87,7 @@ var schemes = [...]scheme{
 		algorithm: HMACSHA256, encoding: Hex, signed: "{timestamp}.{body}", tolerance: defaultTolerance,
 	},
 	{
-		name:   "Slack",
+		name:   SchemeSlack,
 		places: []place{{signature: "X-Slack-Signature", timestamp: "X-Slack-Request-Timestamp"}}, prefix: "v0=",
 		algorithm: HMACSHA256, encoding: Hex, signed: "v0:{timestamp}:{body}", tolerance: defaultTolerance,
 	},
@@ -114,7 +121,7 @@ var schemes = [...]scheme{
 		algorithm: HMACSHA256, encoding: Hex, signed: "{body}", adapt: adaptGrafana, verify: verifyDescribed,
 	},
 	{
-		name: schemeSNS, places: []place{{signature: "X-Amz-Sns-Message-Type", public: true}}, tolerance: time.Hour,
+		name: SchemeAWSSNS, places: []place{{signature: "X-Amz-Sns-Message-Type", public: true}}, tolerance: time.Hour,
 		keyless: true, adapt: adaptSNS, verify: verifySNS,
 	},
 	{name: schemeCustom, adapt: adaptCustom, verify: verifyDescribed},
@@ -154,7 +161,7 @@ func misplaced(o *SignatureOptions) error {
 		{"custom", schemeCustom, o.Custom != nil},
 		{"header", schemeGrafana, o.Header != ""},
 		{"timestampHeader", schemeGrafana, o.TimestampHeader != ""},
-		{"sns.topicARNs", schemeSNS, len(o.Topics) > 0},
+		{"sns.topicARNs", SchemeAWSSNS, len(o.Topics) > 0},
 	} {
 		if only.set && only.scheme != o.Scheme {
 			return fmt.Errorf("%s: is only for scheme %s; remove it", only.field, only.scheme)

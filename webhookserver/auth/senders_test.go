@@ -63,7 +63,7 @@ func (s *sender) message() message {
 }
 
 func (s *sender) timestamp(at time.Time) string {
-	if s.scheme == schemeSNS {
+	if s.scheme == SchemeAWSSNS {
 		return at.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	return strconv.FormatInt(at.Unix(), 10)
@@ -199,7 +199,7 @@ func (s *sender) new(t testing.TB, keys ...string) *Signature {
 	return signature
 }
 
-func (s *sender) keyless() bool { return s.scheme == schemeSNS }
+func (s *sender) keyless() bool { return s.scheme == SchemeAWSSNS }
 
 const certificateURL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 

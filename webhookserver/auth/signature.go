@@ -191,13 +191,20 @@ var otherSignatureHeaders = [...]string{"X-Forgejo-Signature", "X-Gitea-Signatur
 
 // IsSecretHeader reports whether a header, in canonical form, holds a credential, or a signature or secret of a provider that
 // is known here. Those that the owner of a webhook chose are its Signature's Headers.
-func IsSecretHeader(name string) bool {
-	if slices.Contains(credentialHeaders[:], name) || slices.Contains(otherSignatureHeaders[:], name) {
-		return true
+func IsSecretHeader(name string) bool { return secretHeaders[name] }
+
+// secretHeaders are asked for with every header of every request.
+var secretHeaders = func() map[string]bool {
+	names := slices.Concat(credentialHeaders[:], otherSignatureHeaders[:])
+	for i := range schemes {
+		names = append(names, schemes[i].secretHeaders()...)
 	}
-	at := providerPlace(name)
-	return at != nil && !at.public
-}
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	return known
+}()
 
 // providerPlace returns where a known provider has its signature in a header; nil if none does.
 func providerPlace(header string) *place {

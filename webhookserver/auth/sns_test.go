@@ -25,7 +25,7 @@ func (f certificateFunc) Certificate(ctx context.Context, _ netip.Addr, url stri
 
 func newSNS(t *testing.T, certificates Certificates) *Signature {
 	t.Helper()
-	s := sender{scheme: schemeSNS, options: SignatureOptions{Topics: []string{topic, topic + "2"}, Certificates: certificates}}
+	s := sender{scheme: SchemeAWSSNS, options: SignatureOptions{Topics: []string{topic, topic + "2"}, Certificates: certificates}}
 	return s.new(t)
 }
 
