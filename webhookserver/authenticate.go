@@ -16,7 +16,7 @@ func (x *exchange) authenticate() *refusal {
 	result := x.admit(request)
 	if marks := x.marks(result); len(marks) > 0 {
 		if refused := x.readUnverified(); refused != nil {
-			return refused
+			return x.failed(refused)
 		}
 		request.Body = x.body
 		result = x.verify(request, marks, result)
@@ -29,7 +29,7 @@ func (x *exchange) authenticate() *refusal {
 func (x *exchange) request() *auth.Request {
 	now := x.now()
 	credentials, target := auth.Take(x.r)
-	if x.failures.exceeded(x.source, now) {
+	if x.wait = x.failures.wait(x.source, now); x.wait > 0 {
 		credentials = withoutGuessable(credentials)
 	}
 	x.caller = x.table.keyring.Identify(credentials.Token, now)
@@ -115,7 +115,7 @@ func (x *exchange) strip() {
 func (x *exchange) conclude(result auth.Result) *refusal {
 	switch {
 	case result.Verdict == auth.Unavailable:
-		return &keyMissing
+		return x.failed(&keyMissing)
 	case result.Verdict != auth.Admitted:
 		return x.failed(&unauthorized)
 	case x.route == nil:
@@ -129,11 +129,12 @@ func (x *exchange) conclude(result auth.Result) *refusal {
 	return nil
 }
 
-// failed counts a 401, or refuses it where its source has had too many.
+// failed counts a refusal of an unknown sender, unless its source has had too many: then nothing that can be guessed was tried.
 func (x *exchange) failed(r *refusal) *refusal {
-	if wait := x.failures.count(x.source, x.now()); wait > 0 {
-		return tooMany("TooManyFailures", wait)
+	if x.wait > 0 {
+		return tooMany("TooManyFailures", x.wait)
 	}
+	x.failures.count(x.source, x.now())
 	return r
 }
 

@@ -3,6 +3,9 @@ package webhookserver
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"math"
@@ -309,5 +312,30 @@ func TestBodiesShareABudget(t *testing.T) {
 	}
 	if got := post(100, false); got != http.StatusAccepted {
 		t.Errorf("after the first had its answer: %d", got)
+	}
+}
+
+// TestASizeIsRefusedBeforeMemoryIsShort has a sender who has just become known post to a tenant whose share is used up.
+func TestASizeIsRefusedBeforeMemoryIsShort(t *testing.T) {
+	key := []byte("a key of sixteen bytes or more")
+	signature, err := auth.NewSignature(auth.SignatureOptions{Scheme: "GitHub", Keys: []auth.SigningKey{{Value: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := Hook{Key: Key{Namespace: "team", URL: "small"}, Signatures: []*auth.Signature{signature}, MaxBodySize: 10}
+	routes := &Routes{}
+	table, _ := Build(Input{Hooks: []Hook{small, {Key: Key{Namespace: "team", URL: "large"}}}})
+	routes.Publish(table)
+	h := newHandler(Options{Routes: routes})
+	h.budget = newBudget(0)
+	for size, want := range map[int]int{10: http.StatusServiceUnavailable, 11: http.StatusRequestEntityTooLarge} {
+		body := strings.Repeat(" ", size)
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(body))
+		r, w := httptest.NewRequest(http.MethodPost, "/v1/webhooks/small", strings.NewReader(body)), httptest.NewRecorder()
+		r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%d bytes: %d, want %d", size, w.Code, want)
+		}
 	}
 }

@@ -8,3 +8,6 @@ func (s *Server) Hurry(head, window time.Duration, size int, write, idle time.Du
 	s.http.ReadHeaderTimeout, s.http.WriteTimeout, s.http.IdleTimeout = head, write, idle
 	s.handler.pace.window, s.handler.pace.size = window, size
 }
+
+// LimitFailures makes a server that has not started bound the failures of each source otherwise.
+func (s *Server) LimitFailures(limit Rate) { s.handler.failures.limit = limit }

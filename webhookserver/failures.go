@@ -10,8 +10,8 @@ import (
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
-// defaultFailures is how many 401s a source gets. A sender with a wrong key, which posts what it has to post, stays below
-// it; a search that is held to it takes years for six letters and digits.
+// defaultFailures is how many requests of a source may fail. A sender with a wrong key, which posts what it has to post, stays
+// below it; a search that is held to it takes years for six letters and digits.
 var defaultFailures = Rate{PerSecond: 5, Burst: 50}
 
 const (
@@ -24,14 +24,16 @@ const (
 	sourceBits = 64
 )
 
-// failures bounds the 401s of each source. It is safe for concurrent use.
+// failures bounds the requests of each source that are refused before their sender is known, be it with 401 or, because somebody
+// cannot be asked or the body is not read, with another answer: what a request carries beside a guess must not hide it. It is
+// safe for concurrent use.
 //
 // A source is an address, and behind an address there may be many senders: a provider's machines, which anybody can have post
 // here with a wrong key, or an Ingress that is not among the trusted proxies. So a source over its limit is not shut out.
 // It loses only what makes guessing worthwhile: credentials short enough to be guessed are not tried for it. Every request
 // that is admitted by a longer token, a signature, a certificate, or because the webhook is anonymous, is admitted all the
-// same, and the rest is answered 429 instead of 401. Who has a short token shares the fate of its address while somebody guesses
-// from it; there is no telling the two apart without trying both, which is what guessing needs.
+// same, and the rest is answered 429. Who has a short token shares the fate of its address while somebody guesses from it;
+// there is no telling the two apart without trying both, which is what guessing needs.
 //
 // Loopback and the trusted proxies themselves are not limited: such an address is everybody's.
 type failures struct {
@@ -41,27 +43,28 @@ type failures struct {
 }
 
 func newFailures(limit Rate, s sources) *failures {
-	if limit == (Rate{}) {
-		limit = defaultFailures
-	}
 	// An error means a size below 1.
 	buckets, _ := lru.New[netip.Prefix, *rate.Limiter](failingSources)
 	return &failures{limit: limit, sources: s, buckets: buckets}
 }
 
-// exceeded reports whether a source has had its 401s.
-func (f *failures) exceeded(addr netip.Addr, now time.Time) bool {
+// wait returns how long until a source may fail again; 0 if it may now.
+func (f *failures) wait(addr netip.Addr, now time.Time) time.Duration {
 	if f.buckets.Len() == 0 || f.sources.shared(addr) {
-		return false
+		return 0
 	}
 	bucket, failed := f.buckets.Peek(sourceOf(addr))
-	return failed && untilNext(bucket, now) > 0
+	if !failed {
+		return 0
+	}
+	return untilNext(bucket, now)
 }
 
-// count takes a 401 of a source. The result is 0 if the source may have it, else how long until it may.
-func (f *failures) count(addr netip.Addr, now time.Time) time.Duration {
+// count takes a failure of a source that did not have to wait. Many that began at once are all counted, and paid for later: who
+// holds back the bodies of its guesses gets no more of them.
+func (f *failures) count(addr netip.Addr, now time.Time) {
 	if f.sources.shared(addr) {
-		return 0
+		return
 	}
 	source := sourceOf(addr)
 	bucket, failed := f.buckets.Get(source)
@@ -71,7 +74,7 @@ func (f *failures) count(addr netip.Addr, now time.Time) time.Duration {
 			bucket = earlier
 		}
 	}
-	return take(bucket, now)
+	bucket.ReserveN(now, 1)
 }
 
 // sourceOf returns the network that one sender has.

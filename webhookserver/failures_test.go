@@ -12,35 +12,34 @@ import (
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
-// fail makes a source fail until its 401s are used up, and returns how many it got.
+// fail makes a source fail until it has to wait, and returns how often it did.
 func fail(t *testing.T, f *failures, addr string, now time.Time) int {
 	t.Helper()
+	source := netip.MustParseAddr(addr)
 	for got := range 1000 {
-		if f.count(netip.MustParseAddr(addr), now) > 0 {
+		if f.wait(source, now) > 0 {
 			return got
 		}
+		f.count(source, now)
 	}
 	return 1000
 }
 
-func TestASourceHasALimitOf401s(t *testing.T) {
+func TestASourceHasALimitOfFailures(t *testing.T) {
 	f, now := newFailures(Rate{PerSecond: 2, Burst: 20}, sources{}), epoch
 	addr := netip.MustParseAddr("192.0.2.1")
-	if f.exceeded(addr, now) {
-		t.Error("exceeded before the first")
+	if wait := f.wait(addr, now); wait != 0 {
+		t.Errorf("the first in %v", wait)
 	}
 	if got := fail(t, f, "192.0.2.1", now); got != 20 {
 		t.Errorf("%d at once, want 20", got)
 	}
-	if !f.exceeded(addr, now) {
-		t.Error("not exceeded after the last")
-	}
-	if wait := f.count(addr, now); wait != 500*time.Millisecond {
+	if wait := f.wait(addr, now); wait != 500*time.Millisecond {
 		t.Errorf("the next in %v, want half a second", wait)
 	}
 	now = now.Add(500 * time.Millisecond)
-	if f.exceeded(addr, now) {
-		t.Error("exceeded for longer than it said")
+	if wait := f.wait(addr, now); wait != 0 {
+		t.Errorf("then in %v more", wait)
 	}
 	if got := fail(t, f, "192.0.2.1", now.Add(10*time.Second)); got != 20 {
 		t.Errorf("%d after a while, want 20", got)
@@ -63,12 +62,13 @@ func TestWhichAddressesAreOneSource(t *testing.T) {
 	} {
 		f := newFailures(Rate{PerSecond: 1, Burst: 5}, newSources(prefixes(t, "10.0.0.0/8")))
 		fail(t, f, c.guesser, epoch)
-		if got := f.exceeded(netip.MustParseAddr(c.other), epoch); got != c.both {
-			t.Errorf("%s: exceeded is %t, want %t", c.name, got, c.both)
+		if got := f.wait(netip.MustParseAddr(c.other), epoch) > 0; got != c.both {
+			t.Errorf("%s: it waits: %t, want %t", c.name, got, c.both)
 		}
 	}
-	f := newFailures(Rate{}, sources{})
-	if f.count(netip.Addr{}, epoch) != 0 || f.exceeded(netip.Addr{}, epoch) {
+	f := newFailures(Rate{PerSecond: 1, Burst: 1}, sources{})
+	f.count(netip.Addr{}, epoch)
+	if f.wait(netip.Addr{}, epoch) != 0 {
 		t.Error("senders without an address are limited together")
 	}
 }
@@ -84,30 +84,24 @@ func TestManySourcesTakeLittleMemory(t *testing.T) {
 	if got := f.buckets.Len(); got != failingSources {
 		t.Errorf("%d sources are remembered, want %d", got, failingSources)
 	}
-	if !f.exceeded(netip.AddrFrom16(address), epoch) {
+	if f.wait(netip.AddrFrom16(address), epoch) == 0 {
 		t.Error("the last one is not")
 	}
 }
 
 func TestFailuresAtOnceAreAllCounted(t *testing.T) {
-	f := newFailures(Rate{PerSecond: 1, Burst: 100}, sources{})
+	f, addr := newFailures(Rate{PerSecond: 1, Burst: 100}, sources{}), netip.MustParseAddr("192.0.2.1")
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	got := 0
 	for range 8 {
 		wg.Go(func() {
 			for range 100 {
-				if f.count(netip.MustParseAddr("192.0.2.1"), epoch) == 0 {
-					mu.Lock()
-					got++
-					mu.Unlock()
-				}
+				f.count(addr, epoch)
 			}
 		})
 	}
 	wg.Wait()
-	if got != 100 {
-		t.Errorf("%d answered 401, want 100", got)
+	if wait := f.wait(addr, epoch); wait != 701*time.Second {
+		t.Errorf("the next in %v, want a second for each of the 700 too many, and one", wait)
 	}
 }
 

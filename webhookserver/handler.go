@@ -68,6 +68,7 @@ type exchange struct {
 	at        target
 	route     *route // nil: nobody owns the url
 	source    netip.Addr
+	wait      time.Duration // until the source may fail again
 	caller    auth.Caller
 	proof     auth.Proof // of the signature that admitted
 
@@ -75,7 +76,7 @@ type exchange struct {
 	whole    bool                       // nothing of the body is left on the connection
 	body     []byte                     // as received
 	document []byte                     // the body as JSON: an object or an array
-	members  map[string]json.RawMessage // of the document, where a handshake looks for one
+	members  map[string]json.RawMessage // of the document, by name; nil until somebody asks
 	delivery delivery.Delivery
 
 	duplicate bool // the delivery is an earlier one
@@ -103,8 +104,8 @@ var admission = [...]step{
 
 // acceptance is what a POST passes after admission. Its last step stores the delivery.
 var acceptance = [...]step{
-	(*exchange).settle,
 	(*exchange).limitBody,
+	(*exchange).settle,
 	(*exchange).readBody,
 	(*exchange).decodeBody,
 	(*exchange).requireRoute,
@@ -238,14 +239,13 @@ func (x *exchange) recover() {
 	if reason == nil {
 		return
 	}
-	if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+	err, _ := reason.(error)
+	if errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	var runtimeError runtime.Error
-	if err, ok := reason.(error); !ok || !errors.As(err, &runtimeError) {
-		runtimeError = nil
-	}
-	x.log.Error(runtimeError, "panic while answering a request", "stack", string(debug.Stack()))
+	var fault runtime.Error
+	errors.As(err, &fault)
+	x.log.Error(fault, "panic while answering a request", "stack", string(debug.Stack()))
 	if x.answered {
 		panic(http.ErrAbortHandler)
 	}

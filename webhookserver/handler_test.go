@@ -77,15 +77,20 @@ func refuser(t *testing.T) *site {
 	s := start(t, func(o *webhookserver.Options) {
 		o.Publisher = &publisher{publish: func(context.Context, delivery.Delivery) error { return errors.New("disk full") }}
 	})
+	once := func(h *webhookserver.Hook) { h.Rate = webhookserver.Rate{PerSecond: 1, Burst: 1} }
 	s.program(
 		hook("full"),
 		hook("small", func(h *webhookserver.Hook) { h.MaxBodySize = 10 }),
-		hook("suspended", func(h *webhookserver.Hook) { h.Suspended, h.Schema = true, object }),
+		hook("suspended", once, func(h *webhookserver.Hook) { h.Suspended, h.Schema = true, object }),
+		hook("busy", once, func(h *webhookserver.Hook) { h.Schema = object }),
 		hook("strict", func(h *webhookserver.Hook) { h.Schema = object }),
 		hook("keyless", func(h *webhookserver.Hook) {
 			h.Auth = []auth.Method{&auth.Tokens{Secrets: map[string]bool{}, Unavailable: true}}
 		}),
 	)
+	for _, path := range []string{"/v1/webhooks/suspended", "/v1/webhooks/busy"} {
+		s.send(request{path: path}) // the one delivery that they take
+	}
 	return s
 }
 
@@ -115,7 +120,8 @@ func TestTheOrderOfChecks(t *testing.T) {
 		{"parsing comes before whether the webhook exists", request{path: "/v1/webhooks/none", body: "{"}, 400, "Failed to parse request body: ", ""},
 		{"parsing comes before suspension", request{path: "/v1/webhooks/suspended", body: "{"}, 400, "Failed to parse request body: ", "team/suspended InvalidBody"},
 		{"then an unknown webhook is told", request{path: "/v1/webhooks/none/x", body: "{}"}, 404, "Webhook none/x not registered with st2", ""},
-		{"suspension comes before the schema", request{path: "/v1/webhooks/suspended", body: "[]"}, 503, "Webhook is suspended.", "team/suspended Suspended"},
+		{"suspension comes before the rate and the schema", request{path: "/v1/webhooks/suspended", body: "[]"}, 503, "Webhook is suspended.", "team/suspended Suspended"},
+		{"the rate comes before the schema", request{path: "/v1/webhooks/busy", body: "[]"}, 429, "Too many requests.", "team/busy RateLimited"},
 		{"the schema comes before storing", request{path: "/v1/webhooks/strict", body: "[]"}, 400, "[] is not of type 'object'", "team/strict SchemaViolation"},
 		{"storing comes last", request{path: "/v1/webhooks/full", body: "[]"}, 503, "Delivery could not be stored.", "team/full NotStored"},
 	} {
@@ -125,7 +131,7 @@ func TestTheOrderOfChecks(t *testing.T) {
 			if got.status != c.status || !strings.Contains(got.fault(t), c.text) {
 				t.Errorf("got %d %s, want %d %q", got.status, got.body, c.status, c.text)
 			}
-			if (got.header.Get("Retry-After") != "") != (got.status == 503) {
+			if (got.header.Get("Retry-After") != "") != (got.status == 503 || got.status == 429) {
 				t.Errorf("Retry-After: %q", got.header.Get("Retry-After"))
 			}
 			if (got.header.Get("Allow") == "GET, POST") != (got.status == 405) {
@@ -195,7 +201,7 @@ func TestWhichCredentialCounts(t *testing.T) {
 		return func(h *webhookserver.Hook) { h.Auth = []auth.Method{&auth.Tokens{Secrets: secrets}} }
 	}
 	s := serve(t, hook("team"), hook("named", named("senders")), hook("closed", func(h *webhookserver.Hook) { h.Auth = nil }),
-		hook("nothing", func(h *webhookserver.Hook) { h.Auth = nil }),
+		hook("nothing", named()),
 		hook("open", func(h *webhookserver.Hook) { h.Auth = []auth.Method{auth.Anonymous{}} }))
 	for _, c := range []struct {
 		name, method, path, token string
@@ -211,7 +217,7 @@ func TestWhichCredentialCounts(t *testing.T) {
 		{"a token of another Secret", "POST", "/v1/webhooks/named", teamToken, 401},
 		{"a system token where a Secret is named", "POST", "/v1/webhooks/named", systemToken, 401},
 		{"no method of authentication", "POST", "/v1/webhooks/closed", systemToken, 401},
-		{"an empty method of authentication", "POST", "/v1/webhooks/nothing", systemToken, 401},
+		{"a method that no Secret is named for", "POST", "/v1/webhooks/nothing", systemToken, 401},
 		{"anonymous", "POST", "/v1/webhooks/open", "", 202},
 		{"a bad token where anybody may", "POST", "/v1/webhooks/open", "nope", 202},
 		{"an unknown webhook, system token", "POST", "/v1/webhooks/none", systemToken, 404},

@@ -3,14 +3,17 @@ package webhookserver_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,39 +22,88 @@ import (
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
 )
 
-// TestASourceThatGuessesIsSlowedDown lets one source fail until it gets no more 401s.
-func TestASourceThatGuessesIsSlowedDown(t *testing.T) {
-	const long, proxy = "a token of more than 16 bytes", "127.0.0.1/32"
+// longToken is a token that nobody finds by trying.
+const longToken = "a token of more than 16 bytes"
+
+// slowing runs a server on which a source fails ten times, and then once a second, with webhooks that ask for what is away.
+func slowing(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, routes: &webhookserver.Routes{}}
+	s.run(webhookserver.Options{
+		Routes: s.routes, Publisher: &publisher{}, Now: func() time.Time { return now },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}, func(server *webhookserver.Server) { server.LimitFailures(webhookserver.Rate{PerSecond: 1, Burst: 10}) })
+	away := asked{errors.New("away")}
+	accounts, err := auth.NewKubernetes(away, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	or := func(methods ...auth.Method) func(*webhookserver.Hook) {
+		return func(h *webhookserver.Hook) { h.Auth = append(h.Auth, methods...) }
+	}
 	given := append(tokens(), auth.Token{
-		Digest: auth.Digest([]byte(long)), Key: auth.Key{Namespace: "team", Secret: "long"}, Scopes: []auth.Scope{auth.ScopeSend},
+		Digest: auth.Digest([]byte(longToken)), Key: auth.Key{Namespace: "team", Secret: "long"}, Scopes: []auth.Scope{auth.ScopeSend},
 	})
-	s := start(t, func(o *webhookserver.Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(proxy)}
-		o.Failures = webhookserver.Rate{PerSecond: 1, Burst: 10}
-	})
-	open := func(h *webhookserver.Hook) { h.Auth = []auth.Method{auth.Anonymous{}} }
-	table, _ := webhookserver.Build(webhookserver.Input{
-		Hooks: []webhookserver.Hook{hook("git"), hook("open", open)}, Tokens: given, SystemNamespace: system,
-	})
+	table, _ := webhookserver.Build(webhookserver.Input{Tokens: given, SystemNamespace: system, Hooks: []webhookserver.Hook{
+		hook("git"), hook("open", or(auth.Anonymous{})), hook("accounts", or(accounts)), hook("login", or(&auth.Basic{Unavailable: true})),
+		hook("signed", signedBy(t, github(signingKey))),
+		hook("sns", signedBy(t, auth.SignatureOptions{Scheme: auth.SchemeAWSSNS, Topics: []string{"arn:aws:sns:eu-west-1:1:a"}, Certificates: away})),
+	}})
 	s.routes.Publish(table)
-	post := func(path, from, token string) response {
-		return s.send(request{path: path, anonymous: true, headers: []string{"X-Forwarded-For: " + from, "X-Auth-Token: " + token}})
+	return s
+}
+
+// guess sends a request of an address with a token.
+func (s *site) guess(q request, from, token string) response {
+	s.t.Helper()
+	q.anonymous, q.headers = true, append([]string{"X-Forwarded-For: " + from, "X-Auth-Token: " + token}, q.headers...)
+	return s.send(q)
+}
+
+// TestASourceThatGuessesIsSlowedDown lets sources fail until they have to wait, whatever they send beside their guesses so that the
+// answer is another.
+func TestASourceThatGuessesIsSlowedDown(t *testing.T) {
+	s := slowing(t)
+	const git = "/v1/webhooks/git"
+	large := strings.Repeat("x", 1<<20+1)
+	for i, c := range []struct {
+		name   string
+		beside request
+		want   int
+	}{
+		{"nothing", request{path: git}, 401},
+		{"a url that nobody owns", request{path: "/v1/webhooks/none"}, 401},
+		{"another method", request{path: git, method: "PUT"}, 401},
+		{"a message of Amazon SNS, which is away", request{path: git, headers: []string{"X-Amz-Sns-Message-Type: Notification"}, body: fromSNS}, 503},
+		{"a token of the cluster, which is away", request{path: git, headers: []string{bearer("{}")}}, 503},
+		{"a login whose Secret is missing", request{path: "/v1/webhooks/login", headers: []string{"Authorization: Basic YTpi"}}, 503},
+		{"a signature of too large a body", request{path: git, method: "PUT", headers: []string{hubSignature(signingKey, "")}, body: large}, 413},
+	} {
+		got, from := map[int]int{}, "192.0.2."+strconv.Itoa(i)
+		for guess := range 15 {
+			got[s.guess(c.beside, from, "guess"+strconv.Itoa(guess)).status]++
+		}
+		if diff := cmp.Diff(map[int]int{c.want: 10, 429: 5}, got); diff != "" {
+			t.Errorf("guesses beside %s (-want +got):\n%s", c.name, diff)
+		}
+		if right := s.guess(c.beside, from, systemToken).status; right != 429 {
+			t.Errorf("the right token beside %s: %d", c.name, right)
+		}
 	}
-	got := map[int]int{}
-	for i := range 15 {
-		path := []string{"/v1/webhooks/git", "/v1/webhooks/none"}[i%2]
-		got[post(path, "192.0.2.1", "guess"+strconv.Itoa(i)).status]++
-	}
-	if diff := cmp.Diff(map[int]int{401: 10, 429: 5}, got); diff != "" {
-		t.Errorf("guesses (-want +got):\n%s", diff)
+}
+
+func TestWhoIsSlowedDown(t *testing.T) {
+	s := slowing(t)
+	for range 15 {
+		s.guess(request{path: "/v1/webhooks/none"}, "192.0.2.1", "guess")
 	}
 	for _, c := range []struct {
 		name, path, from, token string
 		want                    int
 	}{
 		{"the right token, which may have been guessed", "/v1/webhooks/git", "192.0.2.1", systemToken, 429},
-		{"the right token, which nobody guesses", "/v1/webhooks/git", "192.0.2.1", long, 202},
-		{"a wrong one that is as long", "/v1/webhooks/git", "192.0.2.1", long + "!", 429},
+		{"the right token, which nobody guesses", "/v1/webhooks/git", "192.0.2.1", longToken, 202},
+		{"a wrong one that is as long", "/v1/webhooks/git", "192.0.2.1", longToken + "!", 429},
 		{"no token, where there is no need of one", "/v1/webhooks/open", "192.0.2.1", "", 202},
 		{"no token, where there is", "/v1/webhooks/git", "192.0.2.1", "", 429},
 		{"another source", "/v1/webhooks/git", "192.0.2.2", systemToken, 202},
@@ -59,7 +111,7 @@ func TestASourceThatGuessesIsSlowedDown(t *testing.T) {
 		{"the proxy itself", "/v1/webhooks/git", "", systemToken, 202},
 		{"outside of the prefixes it is as for everybody", "/nothing", "192.0.2.1", systemToken, 404},
 	} {
-		answer := post(c.path, c.from, c.token)
+		answer := s.guess(request{path: c.path}, c.from, c.token)
 		if answer.status != c.want || (answer.header.Get("Retry-After") == "1") != (c.want == 429) {
 			t.Errorf("%s: %d with Retry-After %q, want %d", c.name, answer.status, answer.header.Get("Retry-After"), c.want)
 		}
@@ -100,6 +152,7 @@ func TestOnlySomeSourcesMayPost(t *testing.T) {
 	}{
 		{"from there", "192.0.2.7", 202},
 		{"from the other network", "198.51.100.7", 202},
+		{"from there, as if passed on from elsewhere", "203.0.113.9, 192.0.2.8", 202},
 		{"from elsewhere", "203.0.113.9", 401},
 		{"from elsewhere, as if passed on from there", "192.0.2.7, 203.0.113.9", 401},
 		{"from who does not say", "unknown", 401},
@@ -114,8 +167,11 @@ func TestOnlySomeSourcesMayPost(t *testing.T) {
 	for _, d := range s.publisher.take() {
 		senders = append(senders, d.Sender)
 	}
-	if diff := cmp.Diff([]string{"192.0.2.7", "198.51.100.7"}, senders); diff != "" {
+	if diff := cmp.Diff([]string{"192.0.2.7", "198.51.100.7", "192.0.2.8"}, senders); diff != "" {
 		t.Errorf("senders (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(slices.Repeat([]string{"team/git SourceNotAllowed"}, 4), s.rejected.list); diff != "" {
+		t.Errorf("the observer heard (-want +got):\n%s", diff)
 	}
 }
 
@@ -176,8 +232,8 @@ func TestOneTenantLeavesOthersTheirShare(t *testing.T) {
 	for range 40 - got[http.StatusServiceUnavailable] {
 		got[<-answers]++
 	}
-	// A share is 32 MiB, and a body that grows to 1 MiB takes half of that beside it for a moment.
-	if diff := cmp.Diff(map[int]int{503: 9, 202: 31}, got); diff != "" {
+	// A share is 24 MiB, and a body that grows to 1 MiB takes half of that beside it for a moment.
+	if diff := cmp.Diff(map[int]int{503: 17, 202: 23}, got); diff != "" {
 		t.Errorf("the noisy tenant (-want +got):\n%s", diff)
 	}
 }

@@ -37,9 +37,13 @@ const (
 	maxConnections = 10_000
 	// crowded is from how many connections on a new one ends the one that has been idle longest.
 	crowded = maxConnections * 9 / 10
-	// bodyBudget is the memory for bodies in all requests together. A request needs up to four times its body (payload,
-	// echo, the queue's copy), so this is a quarter of what may be used.
-	bodyBudget = 128 << 20
+	// bodyBudget is the memory for the bodies of known senders in all requests together. A request needs up to four times its
+	// body (payload, echo, the queue's copy).
+	bodyBudget = 96 << 20
+	// unverifiedBudget is that for the bodies of senders who are not known yet, of which there is no copy. A source's share holds
+	// two of the largest. With four times bodyBudget it is less than half of the 1 GiB that config/manager allows: the rest is
+	// for garbage, connections and caches.
+	unverifiedBudget = 64 << 20
 	// DrainTimeout is for what is under way when the server stops; no request takes longer.
 	DrainTimeout = writeTimeout
 )
@@ -57,8 +61,6 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For says who sent a request; none: the sender is who
 	// connects.
 	TrustedProxies []netip.Prefix
-	// Failures bounds the 401s of each source; zero: 5 a second, and 50 at once.
-	Failures Rate
 	// TLS is how connections are encrypted; nil: they are not.
 	TLS *tls.Config
 	// Log is where the server tells what changed. It never gets a header, a body, a query or a credential.
@@ -122,13 +124,13 @@ func newHandler(o Options) *handler {
 		observer:   o.Observer,
 		confirmer:  o.Confirmer,
 		sources:    from,
-		failures:   newFailures(o.Failures, from),
+		failures:   newFailures(defaultFailures, from),
 		rates:      newRates(),
 		log:        o.Log,
 		now:        now,
 		pace:       defaultPace,
 		budget:     newBudget(bodyBudget),
-		unverified: newBudget(bodyBudget),
+		unverified: newBudget(unverifiedBudget),
 		ids:        newDeliveryIDs(),
 	}
 }
