@@ -3,11 +3,15 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -53,6 +57,57 @@ var _ = Describe("The documents", func() {
 		text := read(filepath.Join(documents, "webhooks.md"))
 		Expect(firstColumn(text, "| field of `spec` |")).To(Equal(fieldsOf(reflect.TypeFor[v1alpha1.WebhookSpec](), nested)))
 		Expect(firstColumn(text, "| field of `status` |")).To(ConsistOf(fieldsOf(reflect.TypeFor[v1alpha1.WebhookStatus](), nil)))
+	})
+
+	It("name every reason of a condition", func() {
+		documented := map[string]bool{}
+		for _, document := range []string{"webhooks.md", "rules.md"} {
+			for _, text := range codeIn(read(filepath.Join(documents, document))) {
+				documented[text] = true
+			}
+		}
+		var missing []string
+		for name, reason := range reasons() {
+			if !documented[reason] {
+				missing = append(missing, name)
+			}
+		}
+		Expect(missing).To(BeEmpty(), "are neither in webhooks.md nor in rules.md")
+	})
+
+	It("say what to do for everything that may be wrong with what a Webhook refers to", func() {
+		var advised string
+		for _, row := range rowsOf(read(filepath.Join(documents, "authentication.md")), "| you see | it means | do |") {
+			advised += row[0]
+		}
+		var listed string
+		for _, row := range rowsOf(read(filepath.Join(documents, "webhooks.md")), "| condition | False because |") {
+			if strings.Contains(row[0], v1alpha1.ConditionResolvedRefs) {
+				listed = row[1]
+			}
+		}
+		given := reasonsOfReferences()
+		Expect(given).NotTo(BeEmpty())
+		for _, reason := range given {
+			Expect(codeIn(advised)).To(ContainElement(reason), "authentication.md")
+			Expect(codeIn(listed)).To(ContainElement(reason), "webhooks.md")
+		}
+	})
+
+	It("name the webhook that the first Rule registers, which no sample does", func(ctx context.Context) {
+		text := read(filepath.Join(documents, "../README.md"))
+		first := objectsIn(yamlBlock.FindStringSubmatch(text)[1])[0]
+		ExpectCreatedStrictly(ctx, first)
+		var rule v1alpha1.Rule
+		Expect(k8s.Get(ctx, client.ObjectKeyFromObject(first), &rule)).To(Succeed())
+		name := regexp.MustCompile(`kubectl get webhook (\S+)`).FindStringSubmatch(text)[1]
+		ExpectCondition(ctx, aWebhook(name, ""), v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "")
+		Expect(text).To(ContainSubstring("kubectl get ti -l " + v1alpha1.LabelWebhook + "=" + name + " "))
+		files, err := filepath.Glob(filepath.Join(samples, "*.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		for _, file := range files {
+			Expect(read(file)).NotTo(ContainSubstring("url: "+rule.WebhookURL()), file)
+		}
 	})
 })
 
@@ -103,6 +158,49 @@ func ExpectCreatedStrictly(ctx context.Context, object *unstructured.Unstructure
 	GinkgoHelper()
 	object.SetNamespace(namespace)
 	Expect(client.WithFieldValidation(k8s, metav1.FieldValidationStrict).Create(ctx, object)).To(Succeed())
+}
+
+// reasons returns the reasons that the API has, by the names of their constants.
+func reasons() map[string]string {
+	GinkgoHelper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../api/v1alpha1/condition_types.go", nil, parser.SkipObjectResolution)
+	Expect(err).NotTo(HaveOccurred())
+	all := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
+			return true
+		}
+		all[spec.Names[0].Name], err = strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		Expect(err).NotTo(HaveOccurred())
+		return false
+	})
+	Expect(all).NotTo(BeEmpty())
+	return all
+}
+
+// reasonsOfReferences returns the reasons for which the code of this package calls unresolved.
+func reasonsOfReferences() []string {
+	GinkgoHelper()
+	files, err := filepath.Glob("*.go")
+	Expect(err).NotTo(HaveOccurred())
+	all := reasons()
+	var given []string
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		Expect(err).NotTo(HaveOccurred())
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if called, ok := call.Fun.(*ast.SelectorExpr); ok && called.Sel.Name == "unresolved" {
+				given = append(given, all[call.Args[0].(*ast.SelectorExpr).Sel.Name])
+			}
+			return true
+		})
+	}
+	return given
 }
 
 func read(file string) string {
