@@ -31,7 +31,7 @@ func FuzzBody(f *testing.F) {
 		if err := scan(document); err != nil || !json.Valid(document) || !isStructured(document) {
 			t.Fatalf("%q became %q: %v", body, document, err)
 		}
-		r := &exchange{r: &http.Request{Host: contentType, Header: http.Header{"X-Any": {string(body)}}}, document: document}
+		r := &exchange{handler: &handler{}, r: &http.Request{Host: contentType, Header: http.Header{"X-Any": {string(body)}}}, document: document}
 		if payload := r.customPayload(); !json.Valid(payload) || !utf8.Valid(payload) {
 			t.Fatalf("the payload is %q", payload)
 		}

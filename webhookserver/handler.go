@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // Publisher stores deliveries.
 type Publisher interface {
 	// Publish returns nil once the delivery is stored so that nothing short of a lost disk loses it. After any error the
-	// sender is told that it is not. It is safe for concurrent use, and does not change the delivery.
+	// sender is told that it is not. It is safe for concurrent use, and neither changes the delivery nor keeps its payload.
 	Publish(ctx context.Context, d delivery.Delivery) error
 	// PublishOnce does the same, unless a delivery of the namespace was stored under this id a short while ago. It returns
 	// the id of the delivery that is stored, and whether that is the earlier one.
@@ -53,6 +54,7 @@ type handler struct {
 	// unverified are those whose sender is not known yet, by source.
 	unverified *budget
 	ids        *deliveryIDs
+	payloads   sync.Pool   // of *[]byte, in which payloads are written
 	draining   atomic.Bool // the process ends: connections are not kept
 	failing    atomic.Bool // the last delivery was not stored
 }
@@ -78,6 +80,7 @@ type exchange struct {
 	document []byte                     // the body as JSON: an object or an array
 	members  map[string]json.RawMessage // of the document, by name; nil until somebody asks
 	delivery delivery.Delivery
+	payload  *[]byte // of payloads; nil: none was taken
 
 	duplicate bool // the delivery is an earlier one
 	answered  bool
@@ -228,8 +231,12 @@ func (x *exchange) store(ctx context.Context) error {
 	return err
 }
 
+// release gives back what the exchange holds. A few large payloads must not keep their memory.
 func (x *exchange) release() {
 	x.memory.release()
+	if x.payload != nil && cap(*x.payload) <= keptPayload {
+		x.payloads.Put(x.payload)
+	}
 }
 
 // recover answers 500 after a panic. What was panicked with may hold a piece of the request, so only a runtime error, which

@@ -2,6 +2,7 @@ package webhookserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -40,6 +41,7 @@ type publisher struct {
 }
 
 func (p *publisher) Publish(ctx context.Context, d delivery.Delivery) error {
+	d.Payload = bytes.Clone(d.Payload)
 	if p.publish != nil {
 		return p.publish(ctx, d)
 	}

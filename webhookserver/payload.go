@@ -32,14 +32,27 @@ func (x *exchange) customPayload() []byte {
 	for _, f := range headers {
 		size += 2 * (len(f.name) + len(f.value) + len(`"":"",`))
 	}
-	payload := make([]byte, 0, size)
-	payload = append(payload, `{"headers":{`...)
+	payload := append(x.emptyPayload(size), `{"headers":{`...)
 	payload = appendHeaders(payload, headers, titleCase)
 	payload = append(payload, `},"headers_lower":{`...)
 	payload = appendHeaders(payload, headers, lowerCase)
 	payload = append(payload, `},"body":`...)
 	payload = append(payload, x.document...)
 	return append(payload, '}')
+}
+
+// keptPayload is the capacity up to which the memory of a payload is used again.
+const keptPayload = 16 << 10
+
+// emptyPayload returns room for a payload of at most size bytes, until the exchange ends.
+func (x *exchange) emptyPayload(size int) []byte {
+	buffer, ok := x.payloads.Get().(*[]byte)
+	if !ok {
+		buffer = new([]byte)
+	}
+	x.payload = buffer
+	*buffer = slices.Grow((*buffer)[:0], size)
+	return *buffer
 }
 
 // appendFields adds what a payload shows of a request's headers. Names with an underscore are left out, as StackStorm's

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -22,6 +23,7 @@ const token = "token"
 type accepted chan delivery.Delivery
 
 func (a accepted) Publish(_ context.Context, d delivery.Delivery) error {
+	d.Payload = bytes.Clone(d.Payload)
 	a <- d
 	return nil
 }
