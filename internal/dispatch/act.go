@@ -76,17 +76,20 @@ func (d *Dispatcher) postpone(ctx context.Context, book *rule.Book, r *record) {
 	if err == nil {
 		err = d.Store.Postpone(ctx, workID(r.namespace, r.delivery.ID), r.due(), r.inNamespace(), progress)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		deliveriesPostponed.Inc()
 		r.postponed = true
 		d.pass(ctx, r)
+		return
+	}
+	waited := r.waited(d.Now())
+	switch {
 	case ctx.Err() != nil:
-	case errors.Is(err, errNoFit), errors.Is(err, queue.ErrTooLarge), errors.Is(err, queue.ErrFull) && r.waited(d.Now()) > storePatience:
+	case errors.Is(err, errNoFit), errors.Is(err, queue.ErrTooLarge), errors.Is(err, queue.ErrFull) && waited > storePatience:
 		r.giveUp("it cannot wait to be tried again: " + err.Error())
 		d.pass(ctx, r)
 	default:
-		if r.waited(d.Now()) == 0 {
+		if waited == 0 {
 			d.Log.Error(err, "A delivery cannot be postponed now, and waits", "namespace", r.namespace, "delivery", r.delivery.ID)
 		}
 		d.passLater(ctx, r, wait.Jitter(storeWait, jitter), d.acting)

@@ -209,7 +209,7 @@ func (d *Dispatcher) input(accepted *delivery.Delivery) *rule.Input {
 
 // observe says what was made of a delivery.
 func (d *Dispatcher) observe(r *record, verdicts []rule.Verdict) {
-	deliveriesDispatched.WithLabelValues(r.condition().Reason).Inc()
+	deliveriesDispatched.WithLabelValues(r.reason()).Inc()
 	instance := ""
 	if r.kind() == v1alpha1.RecordTriggerInstance {
 		instance = r.name()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,15 +40,17 @@ type bench struct {
 	client client.Client
 	books  *rule.Books
 	run    func(task *action.Task, attempt int) error
+	stop   context.CancelFunc // ends the Dispatcher
 
 	dispatched atomic.Int64 // triggers that Rules dispatched
 	full       atomic.Bool  // nothing can be postponed
-	refused    atomic.Int64 // what was not
 	later      atomic.Int64 // by how much the clock is ahead
+	ending     atomic.Bool  // it ends as soon as something is buried
 
 	mu       sync.Mutex
 	attempts map[string]int // by action
 	failed   []string       // rules that were said to have failed
+	logged   []string
 }
 
 func (b *bench) Run(_ context.Context, task *action.Task) (action.Result, error) {
@@ -66,10 +70,31 @@ func (b *bench) Publish(ctx context.Context, d delivery.Delivery) error {
 // Postpone says that the queue is full when it is to be.
 func (b *bench) Postpone(ctx context.Context, id string, at time.Time, d delivery.Delivery, progress []byte) error {
 	if b.full.Load() {
-		b.refused.Add(1)
 		return queue.ErrFull
 	}
 	return b.Queue.Postpone(ctx, id, at, d, progress)
+}
+
+// Bury ends the Dispatcher before it buries, when it is to.
+func (b *bench) Bury(ctx context.Context, id string, d delivery.Delivery) error {
+	if b.ending.Load() {
+		b.stop()
+	}
+	return b.Queue.Bury(ctx, id, d)
+}
+
+// log notes what is logged.
+func (b *bench) log(_, line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.logged = append(b.logged, line)
+}
+
+// said reports whether a text was logged.
+func (b *bench) said(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.logged, func(line string) bool { return strings.Contains(line, text) })
 }
 
 func (b *bench) Delivered(string, string, time.Time) {}
@@ -99,10 +124,11 @@ func start(t *testing.T, run func(task *action.Task, attempt int) error, rules .
 	}
 	b.books.Publish(rule.NewBook(rules, nil, 1))
 	d := &Dispatcher{
-		Source: deliveries, Store: b, Books: b.books, Actor: b, Client: b.client, Observer: b, Log: logr.Discard(),
+		Source: deliveries, Store: b, Books: b.books, Actor: b, Client: b.client, Observer: b, Log: funcr.New(b.log, funcr.Options{}),
 		Now: func() time.Time { return time.Now().Add(time.Duration(b.later.Load())) },
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	b.stop = cancel
 	ended := make(chan error, 1)
 	go func() { ended <- d.Start(ctx) }()
 	t.Cleanup(func() {
@@ -137,7 +163,7 @@ func actions(t *testing.T, attempts int32, names ...string) *rule.Rule {
 	return compile(t, "r", spec)
 }
 
-func compile(t *testing.T, name string, spec v1alpha1.RuleSpec) *rule.Rule {
+func compile(t testing.TB, name string, spec v1alpha1.RuleSpec) *rule.Rule {
 	t.Helper()
 	r, err := rule.Compile(&v1alpha1.Rule{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name, UID: types.UID("uid-" + name)}, Spec: spec})
 	if err != nil {

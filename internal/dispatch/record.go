@@ -54,8 +54,10 @@ type schedule struct {
 // newRecord returns the record of what rules made of a delivery.
 func newRecord(d *delivery.Delivery, w rule.Webhook, namespace string, verdicts []rule.Verdict) *record {
 	r := &record{delivery: d, webhook: w, namespace: namespace, rules: make([]*considered, 0, len(verdicts))}
-	for _, v := range verdicts {
-		c := &considered{UID: v.Rule.UID, Outcome: v.Outcome}
+	all := make([]considered, len(verdicts))
+	for i, v := range verdicts {
+		c := &all[i]
+		c.UID, c.Outcome = v.Rule.UID, v.Outcome
 		if v.Outcome.Result == v1alpha1.ResultMatched && v.Rule.Acts() {
 			c.plan(v.Rule.ActionNames())
 		}
@@ -232,29 +234,42 @@ func (r *record) window() window {
 	return window{namespace: r.namespace, webhook: r.webhookName(), outcome: r.outcome()}
 }
 
+// reason sums up in one word what the rules made of the trigger.
+func (r *record) reason() string {
+	switch {
+	case r.open():
+		return v1alpha1.ReasonRetrying
+	case r.countActions(v1alpha1.ActionFailed) > 0:
+		return v1alpha1.ReasonActionFailed
+	case r.count(v1alpha1.ResultFailed) > 0:
+		return v1alpha1.ReasonRuleFailed
+	case r.count(v1alpha1.ResultMatched) > 0:
+		return v1alpha1.ReasonMatched
+	default:
+		return v1alpha1.ReasonNoRuleMatched
+	}
+}
+
 // condition sums up what the rules made of the trigger.
 func (r *record) condition() metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionSucceeded, Status: metav1.ConditionTrue}
-	matched, failed := r.count(v1alpha1.ResultMatched), r.count(v1alpha1.ResultFailed)
-	switch actions := r.countActions(v1alpha1.ActionFailed); {
-	case r.open():
-		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonRetrying
+	c := metav1.Condition{Type: v1alpha1.ConditionSucceeded, Status: metav1.ConditionTrue, Reason: r.reason()}
+	switch c.Reason {
+	case v1alpha1.ReasonRetrying:
+		c.Status = metav1.ConditionUnknown
 		c.Message = fmt.Sprintf("%d actions are still to be tried", r.countActions(v1alpha1.ActionRetrying))
-	case actions > 0:
-		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonActionFailed
-		c.Message = fmt.Sprintf("%d actions failed", actions)
-	case failed > 0:
-		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonRuleFailed
-		c.Message = fmt.Sprintf("%d of %d Rules could not be evaluated", failed, r.considered())
-	case matched > 0:
-		c.Reason = v1alpha1.ReasonMatched
-		c.Message = fmt.Sprintf("%d of %d Rules matched", matched, r.considered())
-	case len(r.rules) > 0:
-		c.Reason = v1alpha1.ReasonNoRuleMatched
-		c.Message = fmt.Sprintf("none of %d Rules matched", r.considered())
+	case v1alpha1.ReasonActionFailed:
+		c.Status = metav1.ConditionFalse
+		c.Message = fmt.Sprintf("%d actions failed", r.countActions(v1alpha1.ActionFailed))
+	case v1alpha1.ReasonRuleFailed:
+		c.Status = metav1.ConditionFalse
+		c.Message = fmt.Sprintf("%d of %d Rules could not be evaluated", r.count(v1alpha1.ResultFailed), r.considered())
+	case v1alpha1.ReasonMatched:
+		c.Message = fmt.Sprintf("%d of %d Rules matched", r.count(v1alpha1.ResultMatched), r.considered())
 	default:
-		c.Reason = v1alpha1.ReasonNoRuleMatched
 		c.Message = "no Rule is for this trigger"
+		if n := r.considered(); n > 0 {
+			c.Message = fmt.Sprintf("none of %d Rules matched", n)
+		}
 	}
 	return c
 }

@@ -45,12 +45,15 @@ func (d *Dispatcher) write(ctx context.Context, r *record) {
 	d.passLater(ctx, r, wait.Jitter(delay, jitter), d.writing)
 }
 
-// bury keeps a delivery that failed for good and whose record cannot hold its payload, so that it can be replayed.
+// bury keeps a delivery that failed for good and whose record cannot hold its payload, so that it can be replayed. Like the
+// writing of the record, after which nothing else has the payload, it is finished even when ctx ends meanwhile.
 func (d *Dispatcher) bury(ctx context.Context, r *record) {
 	if r.outcome() != v1alpha1.OutcomeFailed || !r.webhook.History.KeepsPayload() || len(r.payload()) == len(r.delivery.Payload) {
 		return
 	}
-	if err := d.Store.Bury(ctx, workID(r.namespace, r.delivery.ID), *r.delivery); err != nil && ctx.Err() == nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if err := d.Store.Bury(ctx, workID(r.namespace, r.delivery.ID), *r.delivery); err != nil {
 		d.Log.Error(err, "The payload of a failed delivery could not be kept whole", "namespace", r.namespace, "delivery", r.delivery.ID)
 	}
 }

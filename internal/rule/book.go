@@ -81,8 +81,11 @@ func (b *Book) Webhook(key Key) Webhook {
 // Targets returns the namespaces that a trigger of a webhook goes to: those whose rules may see it and that have a rule for
 // it, in order; where there is none, the webhook's own namespace without rules.
 func (b *Book) Targets(w Webhook, trigger string, parameters map[string]string) []Target {
+	if w.Sees == nil {
+		return []Target{{Namespace: w.Namespace, Rules: b.taking(w.Namespace, trigger, parameters)}}
+	}
 	var targets []Target
-	for _, namespace := range b.candidates(w, trigger, parameters) {
+	for _, namespace := range b.candidates(w.Sees, trigger, parameters) {
 		if rules := b.taking(namespace, trigger, parameters); len(rules) > 0 {
 			targets = append(targets, Target{Namespace: namespace, Rules: rules})
 		}
@@ -93,15 +96,12 @@ func (b *Book) Targets(w Webhook, trigger string, parameters map[string]string) 
 	return targets
 }
 
-// candidates returns the namespaces whose rules may see a trigger of a webhook and that may have one for it, in order.
-func (b *Book) candidates(w Webhook, trigger string, parameters map[string]string) []string {
-	if w.Sees == nil {
-		return []string{w.Namespace}
-	}
+// candidates returns the namespaces that see a trigger and may have a rule for it, in order.
+func (b *Book) candidates(sees func(namespace string) bool, trigger string, parameters map[string]string) []string {
 	seen := map[string]bool{}
 	for _, about := range subjects(trigger, parameters) {
 		for namespace := range b.rules[about] {
-			if w.Sees(namespace) {
+			if sees(namespace) {
 				seen[namespace] = true
 			}
 		}
@@ -124,7 +124,7 @@ func (b *Book) taking(namespace, trigger string, parameters map[string]string) [
 
 // subjects returns what the rules for a trigger can be found by.
 func subjects(trigger string, parameters map[string]string) []subject {
-	all := []subject{{trigger: trigger}}
+	all := append(make([]subject, 0, 2), subject{trigger: trigger}) // room for both, which keeps it on the stack
 	if url := parameters[v1alpha1.ParameterURL]; url != "" {
 		all = append(all, subject{trigger: trigger, url: url})
 	}
