@@ -59,6 +59,7 @@ type subject struct {
 // seen is what is to be written into one object's status, and when it was written last. What is zero was not seen.
 type seen struct {
 	written time.Time
+	noted   bool // something was seen since
 
 	// Of a Webhook.
 	delivered time.Time
@@ -125,6 +126,7 @@ func (a *Activity) note(kind, namespace, name string, change func(*seen)) {
 	defer a.mu.Unlock()
 	if one := a.object(kind, namespace, name); one != nil {
 		change(one)
+		one.noted = true
 	}
 }
 
@@ -158,8 +160,8 @@ func (a *Activity) Start(ctx context.Context) error {
 
 // write writes what is due. What cannot be written is dropped: the next that is seen is as good.
 func (a *Activity) write(ctx context.Context) {
-	for key, fields := range a.due() {
-		if err := a.patch(ctx, key, fields); err != nil {
+	for key, one := range a.due() {
+		if err := a.patch(ctx, key, one.fields()); err != nil {
 			a.log.V(1).Info("Writing what was last seen failed", "kind", key.kind, "namespace", key.Namespace, "name", key.Name, "error", err.Error())
 		}
 	}
@@ -188,24 +190,21 @@ func (a *Activity) patchFields(ctx context.Context, key subject, fields map[stri
 }
 
 // due takes what is to be written now, and forgets objects of which nothing was seen for a while.
-func (a *Activity) due() map[subject]map[string]any {
+func (a *Activity) due() map[subject]*seen {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	ready := map[subject]map[string]any{}
+	ready := map[subject]*seen{}
 	for key, one := range a.objects {
 		switch {
 		case key.Name == "":
 			delete(a.objects, key)
 		case now.Sub(one.written) < activityPeriod:
+		case !one.noted:
+			delete(a.objects, key)
 		default:
-			fields := one.fields()
-			if len(fields) == 0 {
-				delete(a.objects, key)
-				continue
-			}
-			ready[key] = fields
-			*one = seen{written: now}
+			ready[key] = one
+			a.objects[key] = &seen{written: now}
 		}
 	}
 	return ready
