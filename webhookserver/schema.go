@@ -23,10 +23,22 @@ const (
 	largestExponent = 400
 	// longestRepr is how many bytes of a value a message repeats.
 	longestRepr = 100
+	// longestText is how many bytes a message has: it may name all listed values, or all elements that are too many.
+	longestText = 1024
 )
 
-// Schema is a compiled JSON Schema. It is immutable and safe for concurrent use.
-type Schema struct{ compiled *jsonschema.Schema }
+// Schema is a compiled JSON Schema, and bounds what it costs to validate a value. It is immutable and safe for concurrent use.
+type Schema struct {
+	compiled *jsonschema.Schema
+	opposite *jsonschema.Schema // takes what compiled does not; within a "not" the validator does not say what is wrong
+}
+
+// What is said of a value that costs too much; whoever wrote the schema reads it where it is recorded, too.
+var (
+	errCostly = fmt.Errorf(
+		"too costly to validate: more than %d steps; post less at once, or describe it in payloadSchema with fewer alternatives", mostSteps)
+	errUnexplained = fmt.Errorf("violates its schema; where is not said, because that takes more than %d steps", mostExplained)
+)
 
 // closedLoader loads nothing: a schema that a tenant wrote must not read files or call addresses.
 type closedLoader struct{}
@@ -36,7 +48,8 @@ func (closedLoader) Load(string) (any, error) {
 	return nil, errors.New("references to other documents are not followed")
 }
 
-// CompileSchema compiles a JSON Schema, of draft 2020-12 unless it says otherwise.
+// CompileSchema compiles a JSON Schema, of draft 2020-12 unless it says otherwise. It refuses one that costs too much to
+// compile, or to validate a value with nothing in it.
 func CompileSchema(document []byte) (*Schema, error) {
 	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
 	if err != nil {
@@ -45,7 +58,11 @@ func CompileSchema(document []byte) (*Schema, error) {
 	if err := checkNumbers(parsed); err != nil {
 		return nil, fmt.Errorf("parsing the schema: %w", err)
 	}
+	if err := new(documentSize).add(parsed, 0); err != nil {
+		return nil, fmt.Errorf("reading the schema: %w", err)
+	}
 	compiler := jsonschema.NewCompiler()
+	compiler.UseRegexpEngine(patternEngine)
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.UseLoader(closedLoader{})
 	if err := compiler.AddResource(schemaURL, parsed); err != nil {
@@ -60,16 +77,44 @@ func CompileSchema(document []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compiling the schema: %w", err)
 	}
-	return &Schema{compiled: compiled}, nil
+	if err := checkEmpty(compiled); err != nil {
+		return nil, fmt.Errorf("compiling the schema: %w", err)
+	}
+	return &Schema{compiled: compiled, opposite: &jsonschema.Schema{Not: compiled}}, nil
+}
+
+// checkEmpty refuses a schema whose subschemas multiply, or refer to each other in a circle, before they descend into a value.
+func checkEmpty(compiled *jsonschema.Schema) error {
+	for _, value := range []any{nil, false, json.Number("0"), "", []any{}, map[string]any{}} {
+		_, err := countSteps(compiled, value, mostForEmpty)
+		switch {
+		case errors.Is(err, errCostly):
+			return fmt.Errorf("validating %s takes more than %d steps; use fewer alternatives, references and listed values, and no circle of references",
+				repr(value), mostForEmpty)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // Validate says how a value violates the schema, beginning with its JSON pointer unless it is the whole value. Numbers of
-// the value are json.Number. Of several violations it names the first by pointer.
+// the value are json.Number. Of several violations it names the first by pointer. It refuses a value that would take too
+// many steps to validate; of one that takes many it says only that it violates the schema.
 func (s *Schema) Validate(value any) error {
 	if err := checkNumbers(value); err != nil {
 		return err
 	}
-	return explain(s.compiled.Validate(value), value)
+	steps, err := countSteps(s.compiled, value, mostSteps)
+	switch {
+	case err != nil:
+		return err
+	case steps <= mostExplained:
+		return explain(s.compiled.Validate(value), value)
+	case s.opposite.Validate(value) == nil:
+		return errUnexplained
+	}
+	return nil
 }
 
 // explain words what a validator found in a document.
@@ -83,7 +128,7 @@ func explain(err error, document any) error {
 	if at := pointer(cause.InstanceLocation); at != "" {
 		text = at + ": " + text
 	}
-	return errors.New(text)
+	return errors.New(cut(text, longestText))
 }
 
 // violation is Validate for a JSON text, "" where there is none; no text is null. A nil schema takes everything.
@@ -176,6 +221,10 @@ func describe(e *jsonschema.ValidationError, root any) string {
 		return fmt.Sprintf("Additional properties are not allowed (%s %s unexpected)", reprs(k.Properties), verb)
 	case *kind.AnyOf, *kind.OneOf:
 		return repr(resolve(root, e.InstanceLocation)) + " is not valid under any of the given schemas"
+	case *kind.Pattern:
+		return repr(k.Got) + " does not match pattern " + repr(k.Want)
+	case *kind.Format:
+		return fmt.Sprintf("%s is not valid %s: %v", repr(k.Got), k.Want, k.Err)
 	default:
 		return k.LocalizedString(message.NewPrinter(language.English))
 	}

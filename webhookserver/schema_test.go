@@ -1,6 +1,7 @@
 package webhookserver
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +20,8 @@ func TestHowAValueViolatesASchema(t *testing.T) {
 		{"a bound", `{"properties": {"a": {"maximum": 3}}}`, `{"a": 4}`, "/a: maximum: got 4, want 3"},
 		{"the first of several by place", `{"properties": {"b": {"type": "null"}, "a": {"type": "null"}}}`, `{"a": 1, "b": 1}`, "/a: 1 is not of type 'null'"},
 		{"through a reference", `{"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}`, `{"a": "x"}`, "/a: 'x' is not of type 'integer'"},
+		{"a long text and a pattern", `{"pattern": "^x$"}`, `"` + strings.Repeat("x", 200) + `"`, "'" + strings.Repeat("x", 100) + "' does not match pattern '^x$'"},
+		{"a place with a long name", `{"additionalProperties": {"type": "null"}}`, `{"` + strings.Repeat("x", 2000) + `": 1}`, "/" + strings.Repeat("x", 1023)},
 		{"a format is not enforced", `{"format": "date-time"}`, `"nope"`, ""},
 		{"a large integer is an integer", `{"type": "integer"}`, `12345678901234567890123`, ""},
 		{"a number that is too large to calculate with", `{"type": "integer"}`, `1e999999999`, "number 1e999999999 is out of range"},
