@@ -223,12 +223,14 @@ func TestAPublisherWaitsTwoSecondsAtMost(t *testing.T) {
 
 func TestAPublisherWaitsAsLongWithWhatAnotherHasUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := stuckQueue()
-		go q.Publish(t.Context(), numbered("a", 0))
+		q, first := stuckQueue(), make(chan error, 1)
+		go func() { first <- q.Publish(t.Context(), numbered("a", 0)) }()
 		synctest.Wait()
 		time.Sleep(publishTime / 2)
 		q.settle(q.line.take(nil), nil)
-		synctest.Wait()
+		if err := <-first; err != nil {
+			t.Fatalf("publishing: %v", err)
+		}
 		start := time.Now()
 		if err := q.Publish(t.Context(), numbered("a", 1)); !errors.Is(err, errTimeout) {
 			t.Errorf("publishing to a stuck queue: %v, want a timeout", err)
