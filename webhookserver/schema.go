@@ -174,6 +174,9 @@ func checkNumbers(value any) error {
 
 // inRange says that a number can be calculated with.
 func inRange(number string) bool {
+	if len(number) > longestNumber {
+		return false
+	}
 	at := strings.IndexAny(number, "eE")
 	if at < 0 {
 		return true

@@ -2,6 +2,11 @@ package webhookserver
 
 import (
 	"encoding/json"
+	"hash/maphash"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -23,8 +28,8 @@ const (
 	lookupsPerStep      = 4    // members and elements that are looked at, and values that are compared
 	bytesPerStep        = 1024 // bytes of a string that is compared or measured
 	instructionsPerStep = 128  // instructions times bytes of a regular expression and its text
-	pairsPerStep        = 64   // pairs of elements whose hashes may be the same
 	stepsPerDivision    = 8    // multipleOf, of numbers that may have hundreds of digits
+	stepsPerRegexByte   = 10   // of a text that is compiled: x{1000} has a thousand instructions
 	// mostPairwise is the length up to which the validator compares all elements of a list with each other for uniqueItems.
 	mostPairwise = 20
 )
@@ -68,7 +73,7 @@ func (m *meter) evaluate(s *jsonschema.Schema, value any, nesting int) bool {
 		// Such a reference in the document itself is refused before, so this is one of the drafts' own schemas.
 		m.dynamic = true
 		return false
-	case !m.pay(1 + nesting/nestingPerStep):
+	case !m.pay(1+nesting/nestingPerStep) || !m.payLookups(length(value)): // the validator may first note all that is within
 		return false
 	case s.Bool != nil || excludes(s.Types, value):
 		return true
@@ -108,18 +113,16 @@ func excludes(types *jsonschema.Types, value any) bool {
 
 // compare counts the comparisons with the values that a schema names.
 func (m *meter) compare(s *jsonschema.Schema) bool {
-	if s.Const != nil && !m.payLookups(weigh(*s.Const)) {
-		return false
+	named := 0
+	if s.Const != nil {
+		named = weigh(*s.Const)
 	}
-	if s.Enum == nil {
-		return true
-	}
-	for _, value := range s.Enum.Values {
-		if !m.payLookups(weigh(value)) {
-			return false
+	if s.Enum != nil {
+		for _, value := range s.Enum.Values {
+			named += weigh(value)
 		}
 	}
-	return true
+	return m.payLookups(named)
 }
 
 // inPlace counts the evaluations of subschemas for the same value.
@@ -169,9 +172,6 @@ func (m *meter) dependents(s *jsonschema.Schema, object map[string]any, nesting 
 }
 
 func (m *meter) members(s *jsonschema.Schema, object map[string]any, nesting int) bool {
-	if !m.payLookups(len(object)) {
-		return false
-	}
 	for name, value := range object {
 		if s.PropertyNames != nil && !m.evaluate(s.PropertyNames, name, nesting) || !m.member(s, name, value, nesting) {
 			return false
@@ -182,7 +182,7 @@ func (m *meter) members(s *jsonschema.Schema, object map[string]any, nesting int
 
 func (m *meter) member(s *jsonschema.Schema, name string, value any, nesting int) bool {
 	property, described := s.Properties[name]
-	if !m.evaluate(property, value, nesting) {
+	if !m.evaluate(property, value, nesting) || !m.payLookups(len(s.PatternProperties)) {
 		return false
 	}
 	for pattern, schema := range s.PatternProperties {
@@ -205,7 +205,7 @@ func (m *meter) member(s *jsonschema.Schema, name string, value any, nesting int
 }
 
 func (m *meter) elements(s *jsonschema.Schema, list []any, nesting int) bool {
-	if !m.payLookups(len(list)) || s.UniqueItems && !m.unique(list) {
+	if s.UniqueItems && !m.unique(list) {
 		return false
 	}
 	prefix, rest := itemSchemas(s)
@@ -242,19 +242,57 @@ func (m *meter) unique(list []any) bool {
 	if len(list) <= mostPairwise {
 		return m.payLookups(size * len(list) / 2)
 	}
-	// Lists and objects that differ can have the same hash, and a sender may mean them to.
-	nested := 0
+	if !m.payLookups(size) {
+		return false
+	}
+	// Elements that differ can have the same hash, and a sender may mean them to.
+	var hash maphash.Hash
+	alike := make(map[uint64]int, len(list))
 	for _, element := range list {
-		switch element.(type) {
-		case []any, map[string]any:
-			nested++
+		hash.Reset()
+		writeHash(&hash, element)
+		sum := hash.Sum64()
+		if !m.payLookups(alike[sum] * weigh(element)) {
+			return false
+		}
+		alike[sum]++
+	}
+	return true
+}
+
+// writeHash hashes a value as the validator does, so that what looks alike to the one does to the other.
+func writeHash(hash *maphash.Hash, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		_ = hash.WriteByte(0)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			writeHash(hash, name)
+			writeHash(hash, v[name])
+		}
+	case []any:
+		_ = hash.WriteByte(1)
+		for _, element := range v {
+			writeHash(hash, element)
+		}
+	case nil:
+		_ = hash.WriteByte(2)
+	case bool:
+		_ = hash.WriteByte(3)
+		_ = hash.WriteByte(map[bool]byte{true: 1}[v])
+	case string:
+		_ = hash.WriteByte(4)
+		_, _ = hash.WriteString(v)
+	case json.Number:
+		_ = hash.WriteByte(5)
+		if number, ok := new(big.Rat).SetString(string(v)); ok {
+			_, _ = hash.Write(number.Num().Bytes())
+			_, _ = hash.Write(number.Denom().Bytes())
 		}
 	}
-	return m.payLookups(size) && m.pay(nested*nested/pairsPerStep)
 }
 
 func (m *meter) text(s *jsonschema.Schema, text string) bool {
-	if s.Format != nil && s.Format.Name == "regex" && !m.pay(len(text)) { // which compiles it
+	if s.Format != nil && s.Format.Name == "regex" && !m.pay(stepsPerRegexByte*len(text)) { // which compiles it
 		return false
 	}
 	return m.pay(len(text)/bytesPerStep) && (s.Pattern == nil || m.match(s.Pattern, text))
@@ -265,11 +303,25 @@ func (m *meter) match(expression jsonschema.Regexp, text string) bool {
 	return ok && m.pay(compiled.instructions*len(text)/instructionsPerStep)
 }
 
+// length returns how many elements or members a value has.
+func length(value any) int {
+	switch v := value.(type) {
+	case []any:
+		return len(v)
+	case map[string]any:
+		return len(v)
+	}
+	return 0
+}
+
 // weigh returns how many lookups it takes to compare a value with one that is the same.
 func weigh(value any) int {
 	switch v := value.(type) {
-	case json.Number:
-		return lookupsPerStep // it is calculated with
+	case json.Number: // it is calculated with
+		if strings.ContainsAny(string(v), "eE") {
+			return stepsPerDivision * lookupsPerStep
+		}
+		return lookupsPerStep
 	case string:
 		return 1 + lookupsPerStep*len(v)/bytesPerStep
 	case []any:

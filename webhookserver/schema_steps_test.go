@@ -48,6 +48,12 @@ func numbered(n int, format string) string {
 	return "[" + strings.Join(texts, ",") + "]"
 }
 
+// members writes an object of n members.
+func members(n int) string {
+	list := numbered(n, `"%04d": true`)
+	return "{" + list[1:len(list)-1] + "}"
+}
+
 func nested(n int, value string) string {
 	return strings.Repeat("[", n) + value + strings.Repeat("]", n)
 }
@@ -94,7 +100,16 @@ func TestWhatAValidationMayCost(t *testing.T) {
 		{"many divisions", `{"items": {"multipleOf": 3.3e-399}}`, elements(99_000, "1e399"), tooCostly},
 		{"many elements that differ", `{"uniqueItems": true}`, numbered(99_000, "%d"), ""},
 		{"many lists that look alike", `{"uniqueItems": true}`, alike(5_800), tooCostly},
-		{"few lists that look alike", `{"uniqueItems": true}`, alike(1_000), ""},
+		{"few lists that look alike", `{"uniqueItems": true}`, alike(200), ""},
+		{"lists that look alike and begin with the same numbers", `{"uniqueItems": true}`,
+			strings.ReplaceAll(alike(1_500), `["a`, `[`+strings.Repeat("1e-399,", 38)+`"a`), tooCostly},
+		{"many objects that differ", `{"uniqueItems": true}`, numbered(20_000, `{"id": %d}`), ""},
+		{"many numbers that look alike", `{"uniqueItems": true}`, numbered(20_000, "[-%[1]d]"), ""},
+		{"few listed values for many records", `{"items": {"properties": {"country": {"enum": ` + numbered(250, `"c%d"`) + `}}}}`,
+			elements(2_000, `{"country": "c7"}`), ""},
+		{"many expressions and many short names", `{"patternProperties": ` + members(4_000) + `}`, members(30_000), tooCostly},
+		{"many subschemas that say nothing of many members", `{"unevaluatedProperties": true, "allOf": ` + elements(4_000, "true") + `}`, members(30_000), tooCostly},
+		{"many subschemas of another type for many members", `{"unevaluatedProperties": true, "anyOf": ` + elements(4_000, `{"type": "null"}`) + `}`, members(30_000), tooCostly},
 		{"a draft's schema", `{"$ref": "http://json-schema.org/draft-07/schema#"}`, tree, ""},
 		{"a draft's schema that refers dynamically", `{"$ref": "https://json-schema.org/draft/2020-12/schema"}`, tree, dynamic},
 		{"many elements that nothing is said of, often", `{"allOf": ` + elements(30, `{"not": {"type": "null"}}`) + `, "unevaluatedItems": true}`, elements(99_000, "1"), tooCostly},
