@@ -12,10 +12,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -338,4 +341,50 @@ func TestASizeIsRefusedBeforeMemoryIsShort(t *testing.T) {
 			t.Errorf("%d bytes: %d, want %d", size, w.Code, want)
 		}
 	}
+}
+
+func TestWhatIsLargeWaitsForItsTurnToBeValidated(t *testing.T) {
+	schema, err := CompileSchema([]byte(`{"type": "object"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook := Hook{Key: Key{Namespace: "team", URL: "a"}, Auth: []auth.Method{auth.Anonymous{}}, Schema: schema}
+	plain := hook
+	plain.URL, plain.Schema = "plain", nil
+	table, _ := Build(Input{Hooks: []Hook{hook, plain}})
+	synctest.Test(t, func(t *testing.T) {
+		routes := &Routes{}
+		routes.Publish(table)
+		h := newHandler(Options{Routes: routes, Publisher: publishFunc(func() error { return nil })})
+		post := func(url string, size int) int {
+			body := "{" + strings.Repeat(" ", size-2) + "}"
+			r, w := httptest.NewRequest(http.MethodPost, "/v1/webhooks/"+url, strings.NewReader(body)), httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code
+		}
+		turns := int64(runtime.GOMAXPROCS(0))
+		if !h.validations.TryAcquire(turns) {
+			t.Fatal("no turn is free")
+		}
+		for _, c := range []struct {
+			url  string
+			size int
+			want int
+		}{
+			{"a", smallDocument, http.StatusAccepted},
+			{"a", smallDocument + 1, http.StatusServiceUnavailable},
+			{"plain", smallDocument + 1, http.StatusAccepted},
+		} {
+			if got := post(c.url, c.size); got != c.want {
+				t.Errorf("%s, %d bytes: %d, want %d", c.url, c.size, got, c.want)
+			}
+		}
+		time.AfterFunc(validationPatience/2, func() { h.validations.Release(turns) })
+		if got := post("a", smallDocument+1); got != http.StatusAccepted {
+			t.Errorf("after a turn became free: %d", got)
+		}
+		if !h.validations.TryAcquire(turns) {
+			t.Error("a turn is not given back")
+		}
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
 	"github.com/hookstorm/hookstorm/webhookserver/auth"
@@ -53,10 +54,12 @@ type handler struct {
 	budget    *budget // bytes of bodies in memory, by tenant
 	// unverified are those whose sender is not known yet, by source.
 	unverified *budget
-	ids        *deliveryIDs
-	payloads   sync.Pool   // of *[]byte, in which payloads are written
-	draining   atomic.Bool // the process ends: connections are not kept
-	failing    atomic.Bool // the last delivery was not stored
+	// validations are the turns of what is large to be validated.
+	validations *semaphore.Weighted
+	ids         *deliveryIDs
+	payloads    sync.Pool   // of *[]byte, in which payloads are written
+	draining    atomic.Bool // the process ends: connections are not kept
+	failing     atomic.Bool // the last delivery was not stored
 }
 
 // exchange is one request on its way to an answer.

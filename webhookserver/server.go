@@ -13,12 +13,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -119,19 +121,20 @@ func newHandler(o Options) *handler {
 	}
 	from := newSources(o.TrustedProxies)
 	return &handler{
-		routes:     o.Routes,
-		publisher:  o.Publisher,
-		observer:   o.Observer,
-		confirmer:  o.Confirmer,
-		sources:    from,
-		failures:   newFailures(defaultFailures, from),
-		rates:      newRates(),
-		log:        o.Log,
-		now:        now,
-		pace:       defaultPace,
-		budget:     newBudget(bodyBudget),
-		unverified: newBudget(unverifiedBudget),
-		ids:        newDeliveryIDs(),
+		routes:      o.Routes,
+		publisher:   o.Publisher,
+		observer:    o.Observer,
+		confirmer:   o.Confirmer,
+		sources:     from,
+		failures:    newFailures(defaultFailures, from),
+		rates:       newRates(),
+		log:         o.Log,
+		now:         now,
+		pace:        defaultPace,
+		budget:      newBudget(bodyBudget),
+		unverified:  newBudget(unverifiedBudget),
+		validations: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		ids:         newDeliveryIDs(),
 	}
 }
 

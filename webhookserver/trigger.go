@@ -1,9 +1,11 @@
 package webhookserver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +17,14 @@ const (
 	longestTrigger   = 253
 	longestTraceTag  = 1024
 	longestViolation = 512
+)
+
+const (
+	// smallDocument is up to how many bytes a document is validated at once. A larger one, which may take a second and 75 MB,
+	// waits for its turn: there are as many as processors.
+	smallDocument = 16 << 10
+	// validationPatience bounds that wait.
+	validationPatience = 2 * time.Second
 )
 
 // makeDelivery turns the body into a delivery: of the webhook's own trigger, or of the one that the body names.
@@ -109,8 +119,10 @@ func notDispatched(trigger, why string) *refusal {
 
 // checkSchema refuses what violates its schema, or records the violation where it is only audited.
 func (x *exchange) checkSchema() *refusal {
-	violation := x.violation()
+	violation, refused := x.violation()
 	switch {
+	case refused != nil:
+		return refused
 	case violation == "":
 		return nil
 	case x.route.Audit:
@@ -121,15 +133,25 @@ func (x *exchange) checkSchema() *refusal {
 }
 
 // violation says how the payload of a generic webhook, or the body of a custom one, violates its schema.
-func (x *exchange) violation() string {
-	if !x.route.Generic {
-		return x.route.Schema.violation(x.document)
+func (x *exchange) violation() (string, *refusal) {
+	schema, document := x.route.Schema, x.document
+	if x.route.Generic {
+		var described bool
+		schema, described = x.route.TriggerSchemas[x.delivery.Trigger]
+		if !described && x.route.KnownTriggers != nil && !x.route.KnownTriggers[x.delivery.Trigger] {
+			return fmt.Sprintf("Trigger type with reference %q doesn't exist", x.delivery.Trigger), nil
+		}
+		document = x.delivery.Payload
 	}
-	schema, described := x.route.TriggerSchemas[x.delivery.Trigger]
-	if !described && x.route.KnownTriggers != nil && !x.route.KnownTriggers[x.delivery.Trigger] {
-		return fmt.Sprintf("Trigger type with reference %q doesn't exist", x.delivery.Trigger)
+	if schema != nil && len(document) > smallDocument {
+		ctx, cancel := context.WithTimeout(x.r.Context(), validationPatience)
+		defer cancel()
+		if x.validations.Acquire(ctx, 1) != nil {
+			return "", &overloaded
+		}
+		defer x.validations.Release(1)
 	}
-	return schema.violation(x.delivery.Payload)
+	return schema.violation(document), nil
 }
 
 // printable is text without what a terminal obeys instead of showing it, and without bytes that are no UTF-8.
