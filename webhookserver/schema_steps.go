@@ -278,7 +278,11 @@ func writeHash(hash *maphash.Hash, value any) {
 		_ = hash.WriteByte(2)
 	case bool:
 		_ = hash.WriteByte(3)
-		_ = hash.WriteByte(map[bool]byte{true: 1}[v])
+		truth := byte(0)
+		if v {
+			truth = 1
+		}
+		_ = hash.WriteByte(truth)
 	case string:
 		_ = hash.WriteByte(4)
 		_, _ = hash.WriteString(v)

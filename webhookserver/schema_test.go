@@ -28,14 +28,20 @@ func TestHowAValueViolatesASchema(t *testing.T) {
 		{"such a number deep inside", `true`, `{"a": [1E-401]}`, "number 1E-401 is out of range"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			schema, err := CompileSchema([]byte(c.schema))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(c.want, schema.violation([]byte(c.value))); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			expectViolation(t, c.schema, c.value, c.want)
 		})
+	}
+}
+
+// expectViolation expects what a schema says of a value.
+func expectViolation(t *testing.T, schema, value, want string) {
+	t.Helper()
+	compiled, err := CompileSchema([]byte(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, compiled.violation([]byte(value))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -226,7 +226,7 @@ func TestAPublisherWaitsAsLongWithWhatAnotherHasUsed(t *testing.T) {
 		q, first := stuckQueue(), make(chan error, 1)
 		go func() { first <- q.Publish(t.Context(), numbered("a", 0)) }()
 		synctest.Wait()
-		time.Sleep(publishTime / 2)
+		<-time.After(publishTime / 2)
 		q.settle(q.line.take(nil), nil)
 		if err := <-first; err != nil {
 			t.Fatalf("publishing: %v", err)

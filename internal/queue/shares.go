@@ -120,8 +120,8 @@ func (s *shares) release(namespace string, seq uint64, size int) {
 	s.add(namespace, 0, -bytes)
 }
 
-// refuse gives back what a pack of the backlog counts for: it cannot be decoded. A later one is of
-// this process, which writes none of that kind.
+// refuse gives back what a pack of the backlog counts for: it cannot be decoded. A later one is of this
+// process, which writes none of that kind.
 func (s *shares) refuse(namespace string, seq uint64) {
 	if seq > s.foundLast {
 		return
