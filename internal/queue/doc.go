@@ -13,8 +13,8 @@
 // promised, though the deliveries of one namespace are handed out in the order in which they were stored.
 //
 // What must go on later is postponed, what must not be stored twice is published once. Both lie on a shelf: a stream with one
-// message and one subject for each delivery, the last of which counts, and a list in memory of what is due when, which Open
-// reads from the headers. Receive hands them out as it does the others; each shelf has a part of the window, and fills it with
+// message and one subject for each delivery, the last of which counts, and a list in memory of what is due when, which
+// follows the stream. Receive hands them out as it does the others; each shelf has a part of the window, and fills it with
 // what is due, namespaces in turn. They are removed when they are done, or up to some seconds later: after a kill in
 // between they come again. What failed for good can be buried, and read again for some days.
 //
@@ -24,7 +24,8 @@
 // What cannot be decoded is moved aside, into the directory "undecodable" of the data directory, and logged as an
 // error; the others are not held up.
 //
-// All exported functions and methods may be called from any goroutine. A Queue has five goroutines of its own beside those
-// of the server: the committer (commit.go), the reader (read.go), one for each shelf (shelf.go) and the upkeep (upkeep.go).
-// Close stops them in this order, then the server, then gives the directory back.
+// All exported functions and methods may be called from any goroutine. A Queue has seven goroutines of its own beside those
+// of the server: the committer (commit.go), the reader (read.go), two for each shelf, of which one hands out (shelf.go) and one
+// follows the stream (follow.go), and the upkeep (upkeep.go). Close stops them in this order, then the server, then gives the
+// directory back.
 package queue

@@ -41,8 +41,7 @@ func (q *Queue) publishOnce(ctx context.Context, id string, d *delivery.Delivery
 	if err := ctx.Err(); err != nil {
 		return "", false, err
 	}
-	// A sender that leaves does not end it: what is stored then would count for nobody.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTime)
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	err = q.storeOnce(ctx, id, d)
 	if err == nil {
@@ -76,30 +75,15 @@ func (q *Queue) storeOnce(ctx context.Context, id string, d *delivery.Delivery) 
 	if err := q.shares.reserve(d.Namespace, len(m.Data)+shelfOverhead); err != nil {
 		return err
 	}
-	now := time.Now()
-	err = q.once.store(ctx, m, now.UnixMilli())
-	if err == nil {
-		q.doubts.end(m.Subject)
-		return nil
-	}
-	if !errors.Is(err, errTaken) && !errors.Is(err, ErrFull) {
-		q.doubts.add(m.Subject, now)
-	}
-	q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
-	return err
+	defer q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
+	return q.once.store(ctx, m)
 }
 
-// firstOf returns the id of the delivery that was stored under a subject. One that was stored although its publisher was told
-// of a timeout is taken up.
+// firstOf returns the id of the delivery that was stored under a subject.
 func (q *Queue) firstOf(ctx context.Context, subject string) (string, error) {
-	q.once.storing.RLock() // it must not be removed before it is taken up
-	defer q.once.storing.RUnlock()
 	m, err := q.once.stream.GetLastMsgForSubject(ctx, subject)
 	if err != nil {
 		return "", fmt.Errorf("reading the first delivery: %w", err)
-	}
-	if q.doubts.end(subject) && m.Header.Get(headerExpires) == "" {
-		q.once.recall(m.Subject, m.Header, m.Sequence, len(m.Data), m.Time)
 	}
 	return m.Header.Get(headerDelivery), nil
 }

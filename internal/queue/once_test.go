@@ -1,11 +1,8 @@
 package queue
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -82,7 +79,6 @@ func TestWhatIsStoredThoughItsPublisherWasToldOtherwiseIsHandedOutOnce(t *testin
 			if _, err := q.engine.js.PublishMsg(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
-			q.doubts.add(m.Subject, time.Now())
 			for range others {
 				expectDuplicate(t, q, "x", d.ID)
 			}
@@ -91,42 +87,6 @@ func TestWhatIsStoredThoughItsPublisherWasToldOtherwiseIsHandedOutOnce(t *testin
 			expectStats(t, q, 0, 0)
 		})
 	}
-}
-
-func TestADoubtEndsWhenNothingCameOfIt(t *testing.T) {
-	q := openIn(t, t.TempDir())
-	q.doubts.add(oncePrefix+"a.new", time.Now())
-	q.doubts.add(oncePrefix+"a.old", time.Now().Add(-2*doubtTime))
-	if err := q.settleDoubts(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{oncePrefix + "a.new"}, slices.Collect(maps.Keys(q.doubts.all()))); diff != "" {
-		t.Errorf("still in doubt (-want +got):\n%s", diff)
-	}
-}
-
-func TestAPublisherThatLeavesDoesNotEndWhatItBegan(t *testing.T) {
-	q := openIn(t, t.TempDir())
-	ctx, leave := context.WithCancel(t.Context())
-	q.once.storing.Lock() // it gets no further than this
-	stored := make(chan error)
-	go func() {
-		_, _, err := q.PublishOnce(ctx, "x", numbered("a", 0))
-		stored <- err
-	}()
-	eventually(t, func() string {
-		if q.Stats().Deliveries == 0 {
-			return "the delivery is not reserved yet"
-		}
-		return ""
-	})
-	leave()
-	q.once.storing.Unlock()
-	if err := <-stored; err != nil {
-		t.Fatalf("publishing: %v", err)
-	}
-	receive(t, q, 1)
-	expectStats(t, q, 1, 0)
 }
 
 func TestOneOfManyPublishersIsTheFirst(t *testing.T) {

@@ -50,13 +50,12 @@ type Queue struct {
 	window  *window
 	retries *shelf
 	once    *shelf
-	doubts  doubts
 	dead    *writer
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all
 	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
 
-	committer, reader, retrier, oncer, upkeeper worker
+	committer, reader, upkeeper worker
 }
 
 // Open opens the queue in o.Dir and hands out at once what was not processed when it was closed or killed. The caller must
@@ -72,15 +71,14 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	}
 	q := newQueue(o, lock, e)
 	for _, s := range q.shelves() {
-		if err := s.load(ctx); err != nil {
+		if err := s.start(ctx); err != nil {
+			q.stopShelves()
 			e.close()
 			return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
 		}
 	}
 	q.committer.start(q.commitWaiting)
 	q.reader.start(q.readAhead)
-	q.retrier.start(q.retries.handOut)
-	q.oncer.start(q.once.handOut)
 	q.upkeeper.start(q.upkeep)
 	return q, nil
 }
@@ -105,6 +103,12 @@ func newQueue(o Options, lock *flock.Flock, e *engine) *Queue {
 // shelves returns both shelves.
 func (q *Queue) shelves() []*shelf { return []*shelf{q.retries, q.once} }
 
+func (q *Queue) stopShelves() {
+	for _, s := range q.shelves() {
+		s.stop()
+	}
+}
+
 // Close stops publishing, reading and the server, in this order, and gives the directory back. Deliveries that are not done
 // are handed out again after the next Open. Publish and Receive fail with ErrClosed from then on. Calling it again does nothing.
 func (q *Queue) Close() error {
@@ -114,8 +118,7 @@ func (q *Queue) Close() error {
 		q.line.close()
 		q.committer.stop()
 		q.reader.stop()
-		q.retrier.stop()
-		q.oncer.stop()
+		q.stopShelves()
 		q.upkeeper.stop()
 		err = q.forgetProcessed()
 		q.engine.close()
@@ -197,8 +200,11 @@ func (w *worker) start(f func(context.Context)) {
 	}()
 }
 
-// stop ends the worker and waits for it.
+// stop ends the worker and waits for it. It does nothing to one that was not started.
 func (w *worker) stop() {
+	if w.cancel == nil {
+		return
+	}
 	w.cancel()
 	<-w.done
 }

@@ -44,9 +44,6 @@ func (q *Queue) postpone(ctx context.Context, id string, at time.Time, d *delive
 	if err := q.shares.overdraw(d.Namespace, len(m.Data)+shelfOverhead); err != nil {
 		return err
 	}
-	if err := q.retries.store(ctx, m, due); err != nil {
-		q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
-		return err
-	}
-	return nil
+	defer q.shares.unreserve(d.Namespace, len(m.Data)+shelfOverhead)
+	return q.retries.store(ctx, m)
 }

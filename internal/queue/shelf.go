@@ -3,8 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,21 +21,18 @@ const (
 )
 
 // shelf is a stream of single deliveries, each of which has a subject of its own and is handed out when it is due. The stream
-// keeps the last message of each subject and is the truth; what is in memory is read from it when the queue is opened.
+// keeps the last message of each subject and is the truth; what is in memory follows it.
 type shelf struct {
-	queue  *Queue
-	stream jetstream.Stream
-	writer *writer
-	slips  *slips
-	keep   time.Duration // for how long after storing the subject of a delivery that is done stays taken; zero: not at all
+	queue   *Queue
+	stream  jetstream.Stream
+	writer  *writer
+	slips   *slips
+	keep    time.Duration // for how long after storing the subject of a delivery that is done stays taken; zero: not at all
+	horizon *horizon
+	marks   marks
+	removed []uint64 // sequences to be removed, oldest first; the upkeep's, then Close's
 
-	// storing is held for reading by who has stored a message and not taken up its slip yet, and for writing while messages
-	// are removed by the lowest sequence that is taken up: what is not yet known must not be below it.
-	storing sync.RWMutex
-
-	// The rest is the upkeep's, then Close's.
-	marks   []mark
-	removed []uint64 // sequences to be removed, oldest first
+	follower, hander worker
 }
 
 // shelfConfig describes the stream of a shelf.
@@ -52,18 +49,38 @@ func shelfConfig(name, prefix string, maxBytes int64) jetstream.StreamConfig {
 }
 
 func newShelf(q *Queue, stream jetstream.Stream, keep time.Duration) *shelf {
-	return &shelf{queue: q, stream: stream, writer: newWriter(q.engine), slips: newSlips(), keep: keep}
+	return &shelf{queue: q, stream: stream, writer: newWriter(q.engine), slips: newSlips(), keep: keep, horizon: new(horizon)}
 }
 
-// store stores m, which is due at a time in Unix milliseconds, and takes up its slip. The caller has reserved its size with
-// the overhead.
-func (s *shelf) store(ctx context.Context, m *nats.Msg, due int64) error {
+// start begins to follow the stream and hands out what is due once all that it holds is known.
+func (s *shelf) start(ctx context.Context) error {
+	s.follower.start(s.follow)
+	err := s.horizon.awaitWhole(ctx)
+	if ctx.Err() != nil {
+		return fmt.Errorf("reading what waits: %w", err)
+	}
+	if err != nil {
+		s.queue.log.Error(err, "messages cannot be read; the queue's files are damaged", "stream", s.name())
+	}
+	s.hander.start(s.handOut)
+	return nil
+}
+
+// stop ends what start began.
+func (s *shelf) stop() {
+	s.hander.stop()
+	s.follower.stop()
+}
+
+func (s *shelf) name() string { return s.stream.CachedInfo().Config.Name }
+
+// store stores m and returns when the shelf knows of it. The caller has reserved its size with the overhead, and gives that
+// back: the shelf counts what it knows.
+func (s *shelf) store(ctx context.Context, m *nats.Msg) error {
 	if err := s.writer.acquire(ctx, m); err != nil {
 		return err
 	}
 	defer s.writer.release(m)
-	s.storing.RLock()
-	defer s.storing.RUnlock()
 	if err := s.queue.closedError(); err != nil {
 		return err
 	}
@@ -71,7 +88,9 @@ func (s *shelf) store(ctx context.Context, m *nats.Msg, due int64) error {
 	if err != nil {
 		return err
 	}
-	s.take(newSlip(m.Subject, seq, len(m.Data)+shelfOverhead, due))
+	limited, cancel := context.WithTimeout(ctx, healthTime) // it is stored, known or not
+	defer cancel()
+	s.horizon.await(limited, seq)
 	return nil
 }
 
@@ -84,13 +103,6 @@ func shelfNamespace(subject string) string {
 	_, rest, _ := strings.Cut(subject, ".")
 	namespace, _, _ := strings.Cut(rest, ".")
 	return namespace
-}
-
-// take takes up a slip and gives up the one that it replaces.
-func (s *shelf) take(n *slip) {
-	if void := s.slips.put(n); void != nil {
-		s.queue.shares.unreserve(void.namespace, void.size)
-	}
 }
 
 // handOut is the shelf's goroutine: it hands out what is due.
@@ -116,10 +128,7 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 	raw, err := s.stream.GetMsg(ctx, n.seq)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		if s.slips.lost(n) {
-			s.search(ctx, n)
-		}
-		s.queue.shares.unreserve(n.namespace, n.size)
+		s.lose(ctx, n)
 		return
 	case err != nil:
 		if ctx.Err() == nil {
@@ -136,14 +145,14 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 	s.queue.window.hand(n.namespace, &Message{Delivery: d, Progress: progress, queue: s.queue, shelf: s, slip: n})
 }
 
-// search takes up what has taken the place of a lost message: one may be stored though whoever stored it was told of a timeout.
-func (s *shelf) search(ctx context.Context, n *slip) {
-	raw, err := s.stream.GetLastMsgForSubject(ctx, n.subject)
-	if err != nil {
-		s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
-		return
+// lose gives up a slip, the message of which is not in the stream. A later message may have replaced it.
+func (s *shelf) lose(ctx context.Context, n *slip) {
+	if s.slips.lost(n) {
+		if _, err := s.stream.GetLastMsgForSubject(ctx, n.subject); err != nil {
+			s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
+		}
 	}
-	s.recall(raw.Subject, raw.Header, raw.Sequence, len(raw.Data), raw.Time)
+	s.queue.shares.unreserve(n.namespace, n.size)
 }
 
 // later lets a slip wait again that cannot be handed out now.

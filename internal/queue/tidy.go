@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,17 +25,48 @@ type mark struct {
 	expires int64 // in Unix milliseconds
 }
 
+// marks are those that a stream holds. They may be used by any goroutine.
+type marks struct {
+	mu  sync.Mutex
+	all []mark
+}
+
+func (m *marks) add(one mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = append(m.all, one)
+}
+
+// takeExpired takes out those that have expired and returns their sequences.
+func (m *marks) takeExpired(now int64) (expired []uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = slices.DeleteFunc(m.all, func(one mark) bool {
+		if one.expires > now {
+			return false
+		}
+		expired = append(expired, one.seq)
+		return true
+	})
+	return expired
+}
+
+// floor returns the lowest sequence of a mark.
+func (m *marks) floor() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	floor := uint64(math.MaxUint64)
+	for _, one := range m.all {
+		floor = min(floor, one.seq)
+	}
+	return floor
+}
+
 // tidy removes what is done from the stream, as far as it can be removed at once, and of the rest one part in so many.
 func (s *shelf) tidy(ctx context.Context, part int) error {
 	now := time.Now().UnixMilli()
 	err := s.settle(ctx, now, part)
-	s.marks = slices.DeleteFunc(s.marks, func(m mark) bool {
-		if m.expires > now {
-			return false
-		}
-		s.removed = append(s.removed, m.seq)
-		return true
-	})
+	s.removed = append(s.removed, s.marks.takeExpired(now)...)
 	slices.Sort(s.removed)
 	if len(s.removed) > fewRemovals {
 		err = errors.Join(err, s.removeBelow(ctx))
@@ -71,14 +103,13 @@ func (s *shelf) markAll(ctx context.Context, fs []finishedSlip) (failed []finish
 	)
 	for _, f := range fs {
 		writing.Go(func() {
-			m, writeErr := s.mark(ctx, f)
-			mu.Lock()
-			defer mu.Unlock()
-			if writeErr != nil {
-				failed, err = append(failed, f), fmt.Errorf("marking what is done: %w", writeErr)
+			writeErr := s.mark(ctx, f)
+			if writeErr == nil {
 				return
 			}
-			s.marks = append(s.marks, m)
+			mu.Lock()
+			defer mu.Unlock()
+			failed, err = append(failed, f), fmt.Errorf("marking what is done: %w", writeErr)
 		})
 	}
 	writing.Wait()
@@ -86,27 +117,22 @@ func (s *shelf) markAll(ctx context.Context, fs []finishedSlip) (failed []finish
 }
 
 // mark replaces one message by a mark.
-func (s *shelf) mark(ctx context.Context, f finishedSlip) (mark, error) {
-	expires := f.due + s.keep.Milliseconds()
+func (s *shelf) mark(ctx context.Context, f finishedSlip) error {
 	m := &nats.Msg{Subject: f.subject, Header: make(nats.Header)}
-	m.Header.Set(headerExpires, strconv.FormatInt(expires, 10))
+	m.Header.Set(headerExpires, strconv.FormatInt(f.due+s.keep.Milliseconds(), 10))
 	m.Header.Set(headerDelivery, f.delivery)
 	if err := s.writer.acquire(ctx, m); err != nil {
-		return mark{}, err
+		return err
 	}
 	defer s.writer.release(m)
-	seq, err := s.writer.write(ctx, m)
-	return mark{seq: seq, expires: expires}, err
+	_, err := s.writer.write(ctx, m)
+	return err
 }
 
-// removeBelow removes with one purge all messages below the first that must stay.
+// removeBelow removes with one purge all messages below the first that must stay, or that is not known yet.
 func (s *shelf) removeBelow(ctx context.Context) error {
-	s.storing.Lock()
-	defer s.storing.Unlock()
-	floor := s.slips.floor()
-	for _, m := range s.marks {
-		floor = min(floor, m.seq)
-	}
+	floor := s.horizon.last() + 1 // asked first: what is taken up from here on is above it
+	floor = min(floor, s.slips.floor(), s.marks.floor())
 	n, _ := slices.BinarySearch(s.removed, floor)
 	if n == 0 {
 		return nil

@@ -41,7 +41,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 
 // removeProcessed removes what is processed from all streams, as far as it is worth it.
 func (q *Queue) removeProcessed(ctx context.Context) error {
-	err := errors.Join(q.purge(ctx, stragglerAge, stragglerPart), q.settleDoubts(ctx))
+	err := q.purge(ctx, stragglerAge, stragglerPart)
 	for _, s := range q.shelves() {
 		err = errors.Join(err, s.tidy(ctx, stragglerPart))
 	}
