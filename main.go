@@ -67,7 +67,8 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 
-	deliveries, err := queue.Open(ctx, queue.Options{Dir: o.dataDir, MaxBytes: o.queueBytes, DeduplicateWindow: o.window, Log: log.WithName("queue")})
+	o.queue.Log = log.WithName("queue")
+	deliveries, err := queue.Open(ctx, o.queue)
 	if err != nil {
 		return fmt.Errorf("opening the queue: %w", err)
 	}

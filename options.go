@@ -26,9 +26,8 @@ type options struct {
 	metricsCertDir string
 	certDir        string
 	trustedProxies prefixes
-	dataDir        string
-	queueBytes     int64
-	window         time.Duration
+	queue          queue.Options
+	cluster        queue.Cluster
 	shutdownDelay  time.Duration
 	settings       controllers.Settings
 	history        controllers.HistoryLimits
@@ -44,6 +43,9 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	o.settings.ExternalURL = strings.TrimRight(o.settings.ExternalURL, "/")
+	if o.cluster.URL != "" {
+		o.queue.Cluster = &o.cluster
+	}
 	return o, o.validate()
 }
 
@@ -57,9 +59,15 @@ func (o *options) flags() *flag.FlagSet {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "where metrics are served; 0: nowhere")
 	flags.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to accounts that may get /metrics; false: to anyone")
 	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "a directory with tls.crt and tls.key for metrics; empty: a certificate is made up")
-	flags.StringVar(&o.dataDir, "data-dir", "/data", "where deliveries are kept until they are processed; one process each")
-	flags.Int64Var(&o.queueBytes, "queue-max-bytes", 0, "how much the queue holds before requests are refused; 0: the default, within the free disk")
-	flags.DurationVar(&o.window, "deduplicate-window", queue.DefaultDeduplicateWindow, "how long a webhook with spec.deduplicate remembers what it took")
+	flags.StringVar(&o.queue.Dir, "data-dir", "/data", "where deliveries are kept until they are processed; one process each; not used with --nats-url")
+	flags.Int64Var(&o.queue.MaxBytes, "queue-max-bytes", 0, "how much the queue holds before requests are refused; 0: 6 GiB within the free disk, or 2 GiB with --nats-url")
+	flags.StringVar(&o.cluster.URL, "nats-url", "", "comma-separated addresses of the NATS servers that keep the queue, which all replicas share; empty: each replica keeps its own in --data-dir")
+	flags.StringVar(&o.cluster.Name, "nats-name", "hookstorm", "what the queue's streams and subjects begin with; installations that share servers need different ones")
+	flags.StringVar(&o.cluster.Credentials, "nats-credentials", "", "a file with a user's JWT and seed, or an NKey's seed; empty: the servers ask for none")
+	flags.StringVar(&o.cluster.TLSDir, "nats-tls-dir", "", "a directory with ca.crt, and with tls.crt and tls.key where the servers ask for a certificate; empty: the system's authorities")
+	flags.IntVar(&o.cluster.Replicas, "nats-replicas", 3, "on how many NATS servers a delivery is stored before it is acknowledged")
+	flags.BoolVar(&o.cluster.AllowLazySync, "nats-allow-lazy-sync", false, "accept NATS servers without the tag sync:always: a power loss of several may lose what was acknowledged")
+	flags.DurationVar(&o.queue.DeduplicateWindow, "deduplicate-window", queue.DefaultDeduplicateWindow, "how long a webhook with spec.deduplicate remembers what it took")
 	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long requests are still taken after SIGTERM, while load balancers learn of it")
 	flags.StringVar(&o.settings.SystemNamespace, "system-namespace", "hookstorm-system", "the namespace that HookStorm runs in")
 	flags.StringVar(&o.settings.ExternalURL, "external-url", "", "where senders reach the server, such as https://hooks.example.org: shown in statuses, and what Twilio's signatures are checked with")
@@ -89,18 +97,9 @@ func (o *options) setShortURLNamespaces(text string) error {
 
 // validate returns what is wrong with the flags, each with the fix.
 func (o *options) validate() error {
-	var errs []error
-	if o.dataDir == "" {
-		errs = append(errs, errors.New("--data-dir: name a directory that survives a restart"))
-	}
+	errs := o.queueErrors()
 	if o.settings.SystemNamespace == "" {
 		errs = append(errs, errors.New("--system-namespace: name the namespace that HookStorm runs in"))
-	}
-	if o.window <= 0 {
-		errs = append(errs, errors.New("--deduplicate-window: write a positive duration such as 10m"))
-	}
-	if o.queueBytes < 0 {
-		errs = append(errs, errors.New("--queue-max-bytes: write 0 or a positive number"))
 	}
 	if external := o.settings.ExternalURL; external != "" {
 		if parsed, err := url.Parse(external); err != nil || parsed.Host == "" || parsed.RawQuery != "" {
@@ -111,6 +110,27 @@ func (o *options) validate() error {
 		errs = append(errs, errors.New("--history-*: write positive numbers"))
 	}
 	return errors.Join(errs...)
+}
+
+// queueErrors returns what is wrong with the flags of the queue.
+func (o *options) queueErrors() []error {
+	var errs []error
+	if o.queue.Dir == "" && o.queue.Cluster == nil {
+		errs = append(errs, errors.New("--data-dir: name a directory that survives a restart, or servers with --nats-url"))
+	}
+	if o.cluster.URL == "" && o.cluster != (queue.Cluster{Name: o.cluster.Name, Replicas: o.cluster.Replicas}) {
+		errs = append(errs, errors.New("--nats-*: name the servers with --nats-url"))
+	}
+	if r := o.cluster.Replicas; r < 1 || r > 5 {
+		errs = append(errs, errors.New("--nats-replicas: write a number from 1 to 5"))
+	}
+	if o.queue.DeduplicateWindow <= 0 {
+		errs = append(errs, errors.New("--deduplicate-window: write a positive duration such as 10m"))
+	}
+	if o.queue.MaxBytes < 0 {
+		errs = append(errs, errors.New("--queue-max-bytes: write 0 or a positive number"))
+	}
+	return errs
 }
 
 func (o *options) logger() logr.Logger { return zap.New(zap.UseFlagOptions(&o.log)) }

@@ -47,7 +47,7 @@ func (w *writer) sendBatch(ctx context.Context, ws []*writing) (last uint64, err
 			break
 		}
 		if err := w.conn.PublishMsg(one.msg); err != nil {
-			return 0, fmt.Errorf("sending to the server: %w", err)
+			return 0, commitError(err)
 		}
 	}
 	commit := ws[len(ws)-1].msg
@@ -57,7 +57,7 @@ func (w *writer) sendBatch(ctx context.Context, ws []*writing) (last uint64, err
 		if ctx.Err() != nil {
 			err = errTimeout
 		}
-		return 0, fmt.Errorf("committing a batch: %w", err)
+		return 0, fmt.Errorf("committing a batch: %w", commitError(err))
 	}
 	var answer struct {
 		jetstream.PubAck

@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/hookstorm/hookstorm/internal/delivery"
+	"github.com/hookstorm/hookstorm/internal/queue/queuetest"
 )
 
-// childDir is the environment variable that makes the test binary a child: it names the directory in which to open a queue.
-const childDir = "HOOKSTORM_QUEUE_TEST_CHILD"
+// childPlace is the environment variable that makes the test binary a child: it names the directory in which to open a queue,
+// or the server.
+const childPlace = "HOOKSTORM_QUEUE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := runChild(dir); err != nil {
+	if place := os.Getenv(childPlace); place != "" {
+		if err := runChild(place); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -40,8 +42,12 @@ const (
 
 // runChild publishes for ever, and processes some deliveries. It writes "acked <id>" after each acknowledgement and
 // "done <id>" before each Done of what is not postponed.
-func runChild(dir string) error {
-	q, err := Open(context.Background(), Options{Dir: dir})
+func runChild(place string) error {
+	o := Options{Dir: place}
+	if strings.Contains(place, "://") {
+		o = onServer(place)
+	}
+	q, err := Open(context.Background(), o)
 	if err != nil {
 		return err
 	}
@@ -111,9 +117,24 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 	for range kills {
 		killChild(t, dir, acked, processed)
 	}
-	q := openIn(t, dir)
+	processRest(t, openIn(t, dir), acked, processed)
+}
+
+func TestNothingAcknowledgedIsLostByAKillOfOneProcessOfSeveral(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t, queuetest.Options{}).URL()
+	acked, processed := make(map[string]bool), make(map[string]bool)
+	killChild(t, server, acked, processed) // the keeper
+	q := openWith(t, onServer(server))
+	killChild(t, server, acked, processed)
+	processRest(t, q, acked, processed)
+}
+
+// processRest processes what was acknowledged and not processed. It fails the test when that does not come.
+func processRest(t *testing.T, q *Queue, acked, processed map[string]bool) {
+	t.Helper()
 	for lost := unprocessed(acked, processed); len(lost) > 0; {
-		m := receive(t, q, 1)[0]
+		m := receiveWithin(t, q, 3*ackWait, 1)[0] // so long others may have it
 		delete(lost, m.Delivery.ID)
 		m.Done()
 	}
@@ -131,10 +152,10 @@ func unprocessed(acked, processed map[string]bool) map[string]bool {
 }
 
 // killChild starts a child, kills it while it publishes, and adds what it wrote to acked and processed.
-func killChild(t *testing.T, dir string, acked, processed map[string]bool) {
+func killChild(t *testing.T, place string, acked, processed map[string]bool) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir)
+	child.Env = append(os.Environ(), childPlace+"="+place)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {

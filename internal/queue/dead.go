@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	deadStream = "DEAD"
-	deadPrefix = "dead." // then the id
 	// deadAge is how long a dead letter is kept.
 	deadAge = 7 * 24 * time.Hour
 	// deadFraction is what they may take beside MaxBytes: one part of it in so many.
@@ -28,15 +26,15 @@ var ErrNotFound = errors.New("no such dead letter")
 
 // deadConfig describes the stream of dead letters. When it is full the oldest goes out, for they are history, not work: what
 // failed last is what somebody will look for, and a failure that cannot be kept must not hold up the delivery.
-func deadConfig(maxBytes int64) jetstream.StreamConfig {
+func (e *engine) deadConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:               deadStream,
-		Subjects:           []string{deadPrefix + "*"},
+		Name:               e.layout.stream(deadStream),
+		Subjects:           []string{e.layout.subject(deadPrefix) + "*"},
 		Discard:            jetstream.DiscardOld,
-		MaxBytes:           maxBytes,
+		MaxBytes:           e.maxBytes / deadFraction,
 		MaxAge:             deadAge,
 		MaxMsgsPerSubject:  1,
-		AllowDirect:        true,
+		AllowDirect:        !e.shared(),
 		AllowAtomicPublish: true,
 	}
 }
@@ -55,8 +53,8 @@ func (q *Queue) bury(ctx context.Context, id string, d *delivery.Delivery) error
 	if err := errors.Join(q.closedError(), checkID(id)); err != nil {
 		return err
 	}
-	m := &nats.Msg{Subject: deadPrefix + id, Header: make(nats.Header), Data: d.Append([]byte{packFormat})}
-	if int64(len(m.Data)) > min(maxDelivery, q.engine.maxBytes/deadFraction-deadOverhead) {
+	m := &nats.Msg{Subject: q.deadSubject(id), Header: make(nats.Header), Data: d.Append([]byte{packFormat})}
+	if int64(len(m.Data)) > min(int64(q.engine.layout.largest), q.engine.maxBytes/deadFraction-deadOverhead) {
 		return ErrTooLarge
 	}
 	if err := q.dead.acquire(ctx, m); err != nil {
@@ -66,6 +64,8 @@ func (q *Queue) bury(ctx context.Context, id string, d *delivery.Delivery) error
 	_, err := q.dead.write(ctx, m)
 	return err
 }
+
+func (q *Queue) deadSubject(id string) string { return q.engine.layout.subject(deadPrefix) + id }
 
 // Exhume returns what was buried under id, which stays there, or ErrNotFound.
 func (q *Queue) Exhume(ctx context.Context, id string) (delivery.Delivery, error) {
@@ -80,7 +80,7 @@ func (q *Queue) exhume(ctx context.Context, id string) (delivery.Delivery, error
 	if err := errors.Join(q.closedError(), checkID(id)); err != nil {
 		return delivery.Delivery{}, err
 	}
-	m, err := q.engine.dead.GetLastMsgForSubject(ctx, deadPrefix+id)
+	m, err := q.engine.dead.GetLastMsgForSubject(ctx, q.deadSubject(id))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return delivery.Delivery{}, ErrNotFound
 	}

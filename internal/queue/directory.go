@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -77,19 +76,6 @@ func usedBytes(dir string) (int64, error) {
 		return nil
 	})
 	return used, err
-}
-
-// moveAside writes a pack that cannot be decoded to a file of its own and returns its path. When it returns, the file is on disk.
-func (q *Queue) moveAside(seq uint64, pack []byte) (string, error) {
-	dir := filepath.Join(q.dir, undecodableDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, fmt.Sprintf("%d-%d.pack", seq, time.Now().UnixNano()))
-	if err := writeSynced(path, pack); err != nil {
-		return "", err
-	}
-	return path, errors.Join(syncDir(dir), syncDir(q.dir))
 }
 
 // writeSynced writes a new file and fsyncs it.

@@ -2,9 +2,7 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -15,25 +13,22 @@ import (
 const (
 	// maxPayload is the largest message; the server advises against more.
 	maxPayload = 8 << 20
-	// maxDelivery is the largest encoded delivery; the rest of maxPayload is for what the server adds.
-	maxDelivery = maxPayload - 64<<10
+	// messageSlack is the part of a message that is not for the delivery: progress, headers, and what the server adds.
+	messageSlack = 64 << 10
+	// maxDelivery is the largest encoded delivery.
+	maxDelivery = maxPayload - messageSlack
 	// startTime bounds the start of the server; it reads what is stored, which may be gigabytes.
 	startTime = 60 * time.Second
-	// storeFactor and storeSlack say what the server may store: it sets aside for each stream as much as that may ever hold
-	// (see openStreams), although all of them together hold hardly more than MaxBytes (see shares).
-	storeFactor = 4
-	storeSlack  = 1 << 30
-	// maxMemory bounds memory streams; there are none, but the server would reserve most of the machine's memory.
-	maxMemory = 64 << 20
 	// healthTime is how long the streams may take to say how they are; one cannot while a write hangs.
 	healthTime = time.Second
 )
 
-// engine is the embedded server, the connections to it, the streams and the consumer of the first. Packs are read and
-// acknowledged on a connection of their own: the server fits its buffer for a connection to what comes there, and small
-// acknowledgements would have it take large packs in many pieces.
+// engine is the connections to the server, which is embedded or one of a cluster, the streams, and the consumer of the first.
+// Packs are read and acknowledged on a connection of their own: the server fits its buffer for a connection to what comes
+// there, and small acknowledgements would have it take large packs in many pieces.
 type engine struct {
-	server   *server.Server
+	server   *server.Server // nil when the servers are a cluster, which other processes share
+	layout   layout
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	readConn *nats.Conn
@@ -42,74 +37,55 @@ type engine struct {
 	retry    jetstream.Stream
 	once     jetstream.Stream
 	dead     jetstream.Stream
+	aside    jetstream.Stream   // only on a cluster
+	lease    jetstream.KeyValue // only on a cluster
 	maxBytes int64
 	found    backlog // what the stream of packs held when it was opened
 }
 
 // openEngine starts the server in the data directory and opens the streams.
 func openEngine(ctx context.Context, o Options) (*engine, error) {
-	e := &engine{maxBytes: o.MaxBytes}
+	e := &engine{maxBytes: o.MaxBytes, layout: embeddedLayout}
 	if e.maxBytes == 0 {
 		var err error
 		if e.maxBytes, err = defaultMaxBytes(o.Dir); err != nil {
 			return nil, err
 		}
 	}
-	for _, step := range []func() error{
+	return e, e.open(
 		func() error { return e.startServer(o) },
-		e.connect,
+		func() error { return e.connect("", nats.InProcessServer(e.server), nats.MaxReconnects(-1)) },
 		func() error { return e.openStreams(ctx) },
-		func() error { return e.openConsumer(ctx, o.Log) },
+		func() error { return e.openConsumer(ctx) },
+		func() error { return e.resetConsumer(ctx, o.Log) },
 		func() error { return e.findBacklog(ctx) },
-	} {
-		if err := step(); err != nil {
-			e.close()
-			return nil, err
-		}
-	}
-	return e, nil
+	)
 }
 
-// startServer starts a server that listens nowhere and fsyncs each message before it acknowledges it.
-func (e *engine) startServer(o Options) error {
-	s, err := server.NewServer(&server.Options{
-		ServerName:         "hookstorm",
-		DontListen:         true,
-		NoSigs:             true,
-		JetStream:          true,
-		StoreDir:           filepath.Join(o.Dir, storeDir),
-		SyncAlways:         true,
-		MaxPayload:         maxPayload,
-		JetStreamMaxStore:  storeFactor*e.maxBytes + storeSlack,
-		JetStreamMaxMemory: maxMemory,
-	})
-	if err != nil {
-		return fmt.Errorf("making the NATS server: %w", err)
-	}
-	log := &serverLog{log: o.Log.WithName("nats")}
-	s.SetLoggerV2(log, false, false, false)
-	e.server = s
-	s.Start()
-	if !s.ReadyForConnections(startTime) || !s.JetStreamEnabled() {
-		return fmt.Errorf("starting the NATS server: not ready: %s", log.lastError())
-	}
-	if !s.JetStreamConfig().SyncAlways {
-		return errors.New("starting the NATS server: it would acknowledge what is not on disk")
+// open takes steps, and closes what they opened when one fails.
+func (e *engine) open(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			e.close()
+			return err
+		}
 	}
 	return nil
 }
 
-// connect opens the connections to the server inside the process.
-func (e *engine) connect() error {
+// shared reports whether other processes use the streams, too.
+func (e *engine) shared() bool { return e.server == nil }
+
+// connect opens the connections.
+func (e *engine) connect(url string, options ...nats.Option) error {
 	for _, conn := range []**nats.Conn{&e.conn, &e.readConn} {
 		var err error
-		*conn, err = nats.Connect("", nats.InProcessServer(e.server), nats.MaxReconnects(-1))
-		if err != nil {
-			return fmt.Errorf("connecting to the NATS server: %w", err)
+		if *conn, err = nats.Connect(url, options...); err != nil {
+			return fmt.Errorf("connecting to NATS: %w", err)
 		}
 	}
 	var err error
-	if e.js, err = jetstream.New(e.conn, jetstream.WithPublishAsyncTimeout(commitTime)); err != nil {
+	if e.js, err = jetstream.New(e.conn, jetstream.WithPublishAsyncTimeout(e.layout.patience)); err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
 	return nil
@@ -118,8 +94,10 @@ func (e *engine) connect() error {
 // healthy asks the server and the streams how they are. It writes nothing: a stream that failed to write says so until the
 // server is restarted, and one whose write hangs does not answer.
 func (e *engine) healthy() error {
-	if h := e.server.Healthz(nil); h.Error != "" {
-		return fmt.Errorf("the queue's server is not healthy: %s", h.Error)
+	if !e.shared() {
+		if h := e.server.Healthz(nil); h.Error != "" {
+			return fmt.Errorf("the queue's server is not healthy: %s", h.Error)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
 	defer cancel()
@@ -134,7 +112,7 @@ func (e *engine) healthy() error {
 	return nil
 }
 
-// close stops what openEngine started, as far as it came.
+// close stops what was opened, as far as it came.
 func (e *engine) close() {
 	for _, conn := range []*nats.Conn{e.readConn, e.conn} {
 		if conn != nil {

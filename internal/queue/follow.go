@@ -15,8 +15,6 @@ import (
 const (
 	// followBatch is how many headers are asked for at once.
 	followBatch = 4096
-	// followBeat is how often the server says that a request still stands; without it for twice as long one is made anew.
-	followBeat = time.Second
 	// loadTime is how long the next header may take while a stream is taken up.
 	loadTime = 10 * time.Second
 	// headerSize is where the server tells the size of a message of which it sends only the headers.
@@ -40,6 +38,13 @@ func (h *horizon) reach(seq uint64, whole bool) {
 		close(h.changed)
 		h.changed = nil
 	}
+}
+
+// clear says that nothing is taken up.
+func (h *horizon) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq, h.whole = 0, false
 }
 
 // last returns the sequence of the last message that was taken up.
@@ -97,7 +102,7 @@ func (h *horizon) awaitWhole(ctx context.Context) error {
 func (s *shelf) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := s.readHeaders(ctx); err != nil && ctx.Err() == nil {
-			s.queue.log.Error(err, "what waits is not followed now and will be again", "stream", s.name())
+			s.queue.complain(err, "what waits is not followed now and will be again", "stream", s.name())
 			sleep(ctx, retryDelay)
 		}
 	}
@@ -127,7 +132,7 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 	}
 	next := uint64(1)
 	for ctx.Err() == nil {
-		batch, err := consumer.Fetch(followBatch, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(followBeat))
+		batch, err := consumer.Fetch(followBatch, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(fetchBeat))
 		if err != nil {
 			return fmt.Errorf("asking for headers: %w", err)
 		}
@@ -159,6 +164,7 @@ func (s *shelf) learn(msg jetstream.Msg, next uint64) error {
 	seq := meta.Sequence.Stream
 	if expires, ok := number(msg.Headers(), headerExpires); ok {
 		s.marks.add(mark{seq: seq, expires: expires})
+		s.free(s.slips.settle(msg.Subject(), seq))
 	} else {
 		s.recall(msg.Subject(), msg.Headers(), seq, meta.Timestamp)
 	}
@@ -175,7 +181,12 @@ func (s *shelf) recall(subject string, header nats.Header, seq uint64, stored ti
 	}
 	n := newSlip(subject, seq, int(min(size, maxPayload))+shelfOverhead, due)
 	s.queue.shares.hold(n.namespace, n.size)
-	if void := s.slips.put(n); void != nil {
+	s.free(s.slips.put(n))
+}
+
+// free gives back what a slip counts for that is void, if there is one.
+func (s *shelf) free(void *slip) {
+	if void != nil {
 		s.queue.shares.unreserve(void.namespace, void.size)
 	}
 }

@@ -81,6 +81,12 @@ func publish(t testing.TB, q *Queue, namespace string, from, to int) {
 // receive returns the next n messages.
 func receive(t testing.TB, q *Queue, n int) []*Message {
 	t.Helper()
+	return receiveWithin(t, q, patience, n)
+}
+
+// receiveWithin is receive with another patience.
+func receiveWithin(t testing.TB, q *Queue, patience time.Duration, n int) []*Message {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var ms []*Message
@@ -141,6 +147,12 @@ func idsOf(namespace string, n int) []string {
 
 // eventually polls until check returns an empty text, and fails the test with the last text after patience.
 func eventually(t testing.TB, check func() string) {
+	t.Helper()
+	eventuallyWithin(t, patience, check)
+}
+
+// eventuallyWithin is eventually with another patience.
+func eventuallyWithin(t testing.TB, patience time.Duration, check func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -11,12 +11,11 @@ import (
 	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
-const (
-	onceStream = "ONCE"
-	oncePrefix = "once." // then the namespace and the id
-	// DefaultDeduplicateWindow is for how long an id is remembered when nothing else is said.
-	DefaultDeduplicateWindow = 10 * time.Minute
-)
+// DefaultDeduplicateWindow is for how long an id is remembered when nothing else is said.
+const DefaultDeduplicateWindow = 10 * time.Minute
+
+// oncePause is the pause before an id that is taken by nothing is tried again.
+const oncePause = 10 * time.Millisecond
 
 // errTaken says that the stream has a message of the subject already.
 var errTaken = errors.New("the id is taken")
@@ -43,22 +42,25 @@ func (q *Queue) publishOnce(ctx context.Context, id string, d *delivery.Delivery
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
-	err = q.storeOnce(ctx, id, d)
-	if err == nil {
-		return d.ID, false, nil
-	}
-	if errors.Is(err, errTaken) {
-		first, err = q.firstOf(ctx, oncePrefix+d.Namespace+"."+id)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			// It expired meanwhile.
-			err = q.storeOnce(ctx, id, d)
-			return d.ID, false, err
+	for {
+		err = q.storeOnce(ctx, id, d)
+		if !errors.Is(err, errTaken) {
+			break
 		}
+		first, err = q.firstOf(ctx, q.once.prefix+d.Namespace+"."+id)
+		if err == nil {
+			return first, first != d.ID, nil
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		// It expired meanwhile, or is on its way to the servers.
+		sleep(ctx, oncePause)
 	}
 	if err != nil && ctx.Err() != nil {
 		err = errTimeout
 	}
-	return first, err == nil, err
+	return d.ID, false, err
 }
 
 // storeOnce stores d, or fails with errTaken.
@@ -66,7 +68,7 @@ func (q *Queue) storeOnce(ctx context.Context, id string, d *delivery.Delivery) 
 	if err := q.closedError(); err != nil {
 		return err
 	}
-	m, err := shelve(oncePrefix, id, d, nil)
+	m, err := q.once.message(id, d, nil)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,7 +24,6 @@ const (
 // entry is one delivery on its way into the stream. Its publisher owns it until it is in line, then the committer, which
 // gives it back with the result.
 type entry struct {
-	subject   string
 	namespace string
 	pack      []byte      // a pack of this delivery alone
 	result    chan error  // capacity 1, so that the committer waits for nobody
@@ -32,25 +32,26 @@ type entry struct {
 
 // entryPool makes entries and lets them be used again. It may be used by any goroutine.
 type entryPool struct {
-	free sync.Pool
+	free    sync.Pool
+	largest int // encoded delivery; zero means maxDelivery
 }
 
 // encode returns an entry for a delivery.
 func (p *entryPool) encode(d *delivery.Delivery) (*entry, error) {
-	subject, err := subjectOf(d.Namespace)
-	if err != nil {
+	if err := checkNamespace(d.Namespace); err != nil {
 		return nil, err
 	}
-	if len(d.Payload) > maxDelivery {
+	largest := cmp.Or(p.largest, maxDelivery)
+	if len(d.Payload) > largest {
 		return nil, ErrTooLarge
 	}
 	e, ok := p.free.Get().(*entry)
 	if !ok {
 		e = &entry{result: make(chan error, 1), patience: time.NewTimer(publishTime)}
 	}
-	e.subject, e.namespace = subject, d.Namespace
+	e.namespace = d.Namespace
 	e.pack = d.Append(append(e.pack[:0], packFormat))
-	if e.size() > maxDelivery {
+	if e.size() > largest {
 		p.put(e)
 		return nil, ErrTooLarge
 	}

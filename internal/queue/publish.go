@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 // publishTime bounds a Publish; the sender's own patience is often no longer than 5 s.
 const publishTime = 2 * time.Second
 
-// errTimeout says that a delivery was not acknowledged in publishTime.
-var errTimeout = errors.New("no acknowledgement in time")
+// errTimeout says that a delivery was not acknowledged in time.
+var errTimeout = fmt.Errorf("%w in time", errUnsure)
 
 // Publish stores d and returns nil once it is on disk. It returns an error after at most 2 s, or when ctx ends: ErrFull,
 // ErrTooLarge, ErrBusy, ErrClosed or another, wrapped. All of them mean that the caller must not count on d being stored;

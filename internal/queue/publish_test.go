@@ -86,7 +86,7 @@ func sizes(words string) []*entry {
 		namespace, size, _ := strings.Cut(word, ":")
 		var n int
 		_, _ = fmt.Sscan(size, &n)
-		es = append(es, &entry{subject: subjectPrefix + namespace, namespace: namespace, pack: make([]byte, n+1)})
+		es = append(es, &entry{namespace: namespace, pack: make([]byte, n+1)})
 	}
 	return es
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -28,9 +29,12 @@ var (
 
 // Options say where a queue stores deliveries and how many.
 type Options struct {
-	// Dir is the data directory; it is made if need be. Required.
+	// Dir is the data directory of a queue of one's own; it is made if need be. Required without Cluster.
 	Dir string
-	// MaxBytes bounds what is stored. Zero means 6 GiB, or less when the disk has less room (see defaultMaxBytes).
+	// Cluster says which servers keep the queue. Nil means that the process itself does, in Dir.
+	Cluster *Cluster
+	// MaxBytes bounds what is stored. Zero means 6 GiB, or less when the disk has less room (see defaultMaxBytes), and 2 GiB on
+	// a cluster.
 	MaxBytes int64
 	// DeduplicateWindow is how long PublishOnce remembers an id. Zero means DefaultDeduplicateWindow.
 	DeduplicateWindow time.Duration
@@ -42,7 +46,7 @@ type Options struct {
 type Queue struct {
 	log     logr.Logger
 	dir     string
-	lock    *flock.Flock
+	lock    *flock.Flock // of dir; nil on a cluster
 	engine  *engine
 	entries entryPool
 	shares  *shares
@@ -51,16 +55,23 @@ type Queue struct {
 	retries *shelf
 	once    *shelf
 	dead    *writer
+	lease   *lease      // only on a cluster
+	keeping atomic.Bool // this process hands out what waits on the shelves, and removes what all have processed
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all
 	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
 
-	committer, reader, upkeeper worker
+	committer, reader, upkeeper, stewardship worker
 }
 
-// Open opens the queue in o.Dir and hands out at once what was not processed when it was closed or killed. The caller must
-// Close it. It fails with ErrLocked when another queue has the directory open; ctx bounds the opening only.
+// Open opens the queue in o.Dir, or on o.Cluster, and hands out at once what was not processed when it was closed or killed;
+// on a cluster that is after half a minute, unless other processes do it meanwhile. The caller must Close it. It fails with
+// ErrLocked when another queue has the directory open, and when the servers cannot be used for a minute; ctx bounds the
+// opening only.
 func Open(ctx context.Context, o Options) (*Queue, error) {
+	if o.Cluster != nil {
+		return openShared(ctx, o)
+	}
 	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err
@@ -69,35 +80,60 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
 	}
-	q := newQueue(o, lock, e)
+	q := newQueue(o, e)
+	q.lock = lock
+	q.keep()
 	for _, s := range q.shelves() {
-		if err := s.start(ctx); err != nil {
+		select {
+		case <-s.loaded:
+		case <-ctx.Done():
 			q.stopShelves()
 			e.close()
-			return nil, errors.Join(fmt.Errorf("opening the queue in %s: %w", o.Dir, err), lock.Unlock())
+			return nil, errors.Join(fmt.Errorf("opening the queue in %s: reading what waits: %w", o.Dir, ctx.Err()), lock.Unlock())
 		}
 	}
-	q.committer.start(q.commitWaiting)
-	q.reader.start(q.readAhead)
-	q.upkeeper.start(q.upkeep)
+	q.start()
 	return q, nil
 }
 
-func newQueue(o Options, lock *flock.Flock, e *engine) *Queue {
-	q := &Queue{
-		log:    o.Log,
-		dir:    o.Dir,
-		lock:   lock,
-		engine: e,
-		shares: newShares(e.maxBytes/namespaceFraction, e.found),
-		line:   newLine(),
-		window: newWindow(),
-		dead:   newWriter(e),
-		closed: make(chan struct{}),
+// openShared opens a queue on a cluster.
+func openShared(ctx context.Context, o Options) (*Queue, error) {
+	e, err := openRemote(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening the queue on NATS: %w", err)
 	}
-	q.retries = newShelf(q, e.retry, 0)
-	q.once = newShelf(q, e.once, cmp.Or(o.DeduplicateWindow, DefaultDeduplicateWindow))
+	q := newQueue(o, e)
+	q.lease = newLease(e.lease)
+	if err := q.lookAround(ctx); err != nil {
+		q.log.Error(err, "the other processes are not seen yet")
+	}
+	q.stewardship.start(q.steward)
+	q.start()
+	return q, nil
+}
+
+func newQueue(o Options, e *engine) *Queue {
+	q := &Queue{
+		log:     o.Log,
+		dir:     o.Dir,
+		engine:  e,
+		entries: entryPool{largest: e.layout.largest},
+		shares:  newShares(e.maxBytes/namespaceFraction, e.found),
+		line:    newLine(),
+		window:  newWindow(),
+		dead:    newWriter(e),
+		closed:  make(chan struct{}),
+	}
+	q.retries = newShelf(q, retryPrefix, e.retry, 0)
+	q.once = newShelf(q, oncePrefix, e.once, cmp.Or(o.DeduplicateWindow, DefaultDeduplicateWindow))
 	return q
+}
+
+// start starts what every queue has.
+func (q *Queue) start() {
+	q.committer.start(q.commitWaiting)
+	q.reader.start(q.readAhead)
+	q.upkeeper.start(q.upkeep)
 }
 
 // shelves returns both shelves.
@@ -110,7 +146,7 @@ func (q *Queue) stopShelves() {
 }
 
 // Close stops publishing, reading and the server, in this order, and gives the directory back. Deliveries that are not done
-// are handed out again after the next Open. Publish and Receive fail with ErrClosed from then on. Calling it again does nothing.
+// are handed out again after the next Open, or to other processes at once. Publish and Receive fail with ErrClosed from then on. Calling it again does nothing.
 func (q *Queue) Close() error {
 	var err error
 	q.closing.Do(func() {
@@ -118,11 +154,14 @@ func (q *Queue) Close() error {
 		q.line.close()
 		q.committer.stop()
 		q.reader.stop()
+		q.stewardship.stop()
 		q.stopShelves()
 		q.upkeeper.stop()
 		err = q.forgetProcessed()
 		q.engine.close()
-		err = errors.Join(err, q.lock.Unlock())
+		if q.lock != nil {
+			err = errors.Join(err, q.lock.Unlock())
+		}
 	})
 	return err
 }
@@ -145,10 +184,20 @@ func (q *Queue) closedError() error {
 	}
 }
 
+// complain logs an error, unless no server is there: the connection has said so once.
+func (q *Queue) complain(err error, text string, values ...any) {
+	if q.engine.conn.IsConnected() {
+		q.log.Error(err, text, values...)
+		return
+	}
+	q.log.V(1).Info(text, append(values, "reason", err.Error())...)
+}
+
 // Stats is what a queue holds.
 type Stats struct {
 	// Deliveries counts those that are stored, or are being stored, and not done; zero means that all are processed. A pack
-	// found by Open counts as one until it is read.
+	// found by Open counts as one until it is read. On a cluster it is what all processes hold, packs counted as one, a second
+	// ago.
 	Deliveries int64
 	// Waiting counts those of them that are postponed and not handed out again yet.
 	Waiting int64
@@ -177,6 +226,9 @@ func (q *Queue) forgetProcessed() error {
 	}
 	for _, s := range q.shelves() {
 		err = errors.Join(err, s.tidy(ctx, 1))
+	}
+	if q.lease != nil {
+		err = errors.Join(err, q.leave(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("removing what is processed: %w", err)

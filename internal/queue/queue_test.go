@@ -110,7 +110,7 @@ func storePack(t *testing.T, q *Queue, namespace string, n int) {
 // storeRaw stores a message of any content.
 func storeRaw(t *testing.T, q *Queue, namespace string, pack []byte) {
 	t.Helper()
-	if _, err := q.engine.js.Publish(t.Context(), subjectPrefix+namespace, pack); err != nil {
+	if _, err := q.engine.js.Publish(t.Context(), inboxPrefix+namespace, pack); err != nil {
 		t.Fatalf("storing a pack: %v", err)
 	}
 }

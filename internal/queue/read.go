@@ -9,8 +9,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// retryDelay is the pause before reading goes on after an error.
-const retryDelay = time.Second
+const (
+	// retryDelay is the pause before reading goes on after an error.
+	retryDelay = time.Second
+	// fetchBeat is how often the server says that a request still stands; without it for twice as long one is made anew.
+	fetchBeat = 2 * time.Second
+)
 
 // Receive returns the next delivery to process. It blocks until there is one, or returns the error of ctx, or ErrClosed.
 func (q *Queue) Receive(ctx context.Context) (*Message, error) {
@@ -31,7 +35,7 @@ func (q *Queue) Receive(ctx context.Context) (*Message, error) {
 func (q *Queue) readAhead(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := q.read(ctx, q.awaitRoom(ctx)); err != nil && ctx.Err() == nil {
-			q.log.Error(err, "reading was interrupted and goes on")
+			q.complain(err, "reading was interrupted and goes on")
 			sleep(ctx, retryDelay)
 		}
 	}
@@ -56,7 +60,7 @@ func (q *Queue) read(ctx context.Context, packs int) error {
 	if packs == 0 {
 		return nil
 	}
-	batch, err := q.engine.consumer.Fetch(packs, jetstream.FetchContext(ctx))
+	batch, err := q.engine.consumer.Fetch(packs, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(fetchBeat))
 	if err != nil {
 		return fmt.Errorf("asking for packs: %w", err)
 	}
@@ -85,7 +89,8 @@ func (q *Queue) take(msg jetstream.Msg) {
 		return
 	}
 	deliveries, err := unpack(msg.Data())
-	p := &readPack{msg: msg, seq: seq, namespace: namespaceOf(msg.Subject()), size: len(msg.Data()) - 1, left: len(deliveries)}
+	namespace, _ := q.engine.layout.packNamespace(msg.Subject())
+	p := &readPack{msg: msg, seq: seq, namespace: namespace, size: len(msg.Data()) - 1, left: len(deliveries)}
 	if err != nil {
 		q.refuse(p, err)
 		return
@@ -101,12 +106,12 @@ func (q *Queue) take(msg jetstream.Msg) {
 // refuse moves a pack that cannot be decoded aside. While that fails the pack stays in the stream, is not acknowledged, and
 // is read again after ackWait.
 func (q *Queue) refuse(p *readPack, reason error) {
-	path, err := q.moveAside(p.seq, p.msg.Data())
+	path, err := q.moveAside(q.engine.layout.stream(inboxStream), p.seq, p.msg.Data())
 	if err != nil {
 		q.log.Error(errors.Join(reason, err), "a pack cannot be decoded, nor moved aside", "namespace", p.namespace, "sequence", p.seq)
 		return
 	}
-	q.log.Error(reason, "a pack cannot be decoded and was moved aside", "namespace", p.namespace, "sequence", p.seq, "file", path)
+	q.log.Error(reason, "a pack cannot be decoded and was moved aside", "namespace", p.namespace, "sequence", p.seq, "to", path)
 	q.shares.refuse(p.namespace, p.seq)
 	q.ack(p.msg)
 }
@@ -123,7 +128,7 @@ func (q *Queue) done(p *readPack) {
 // ack acknowledges a pack. An acknowledgement that is lost is repeated when the server repeats the pack.
 func (q *Queue) ack(msg jetstream.Msg) {
 	if err := msg.Ack(); err != nil && q.closedError() == nil {
-		q.log.Error(err, "a pack cannot be acknowledged now", "subject", msg.Subject())
+		q.complain(err, "a pack cannot be acknowledged now", "subject", msg.Subject())
 	}
 }
 

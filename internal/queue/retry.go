@@ -9,11 +9,6 @@ import (
 	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
-const (
-	retryStream = "RETRY"
-	retryPrefix = "retry." // then the namespace and the id
-)
-
 // Postpone stores d, to be handed out by Receive at a later time together with progress, which is the caller's: at most
 // 32 KiB that say what is done already. It returns nil once that is on disk. Who postpones a Message calls its Done
 // afterwards: a kill between the two doubles the work and loses nothing.
@@ -35,7 +30,7 @@ func (q *Queue) postpone(ctx context.Context, id string, at time.Time, d *delive
 	if err := q.closedError(); err != nil {
 		return err
 	}
-	m, err := shelve(retryPrefix, id, d, progress)
+	m, err := q.retries.message(id, d, progress)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,11 @@ type backlog struct {
 }
 
 // newBacklog reads a backlog from the state of the stream.
-func newBacklog(state jetstream.StreamState) backlog {
+func (e *engine) newBacklog(state jetstream.StreamState) backlog {
 	b := backlog{last: state.LastSeq, bytes: state.Bytes, packs: make(map[string]uint64, len(state.Subjects))}
 	for subject, packs := range state.Subjects {
-		b.packs[namespaceOf(subject)] = packs
+		namespace, _ := e.layout.packNamespace(subject)
+		b.packs[namespace] += packs
 	}
 	return b
 }
@@ -35,6 +36,7 @@ type shares struct {
 	held       map[string]int64
 	deliveries int64
 	bytes      int64
+	reserved   map[string]int64 // since measuring began
 }
 
 // newShares starts the accounts with what was found.
@@ -75,7 +77,32 @@ func (s *shares) reserveWithin(namespace string, size int, overdraft int64) erro
 		return ErrFull
 	}
 	s.add(namespace, 1, bytes)
+	if s.reserved != nil {
+		s.reserved[namespace] += bytes
+	}
 	return nil
+}
+
+// measuring begins to take the accounts anew: what is reserved from now on may or may not be in what is going to be measured.
+func (s *shares) measuring() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserved = make(map[string]int64)
+}
+
+// measured replaces the accounts by what all processes together hold, on servers that others use, too. What is reserved
+// meanwhile counts on top of it, until the next time.
+func (s *shares) measured(deliveries int64, held map[string]int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held, s.bytes, s.deliveries = held, 0, deliveries
+	for namespace, bytes := range s.reserved {
+		s.held[namespace] += bytes
+	}
+	s.reserved = nil
+	for _, bytes := range s.held {
+		s.bytes += bytes
+	}
 }
 
 // hold counts a delivery that is found on a shelf.

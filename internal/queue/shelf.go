@@ -3,12 +3,14 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
 const (
@@ -24,46 +26,50 @@ const (
 // keeps the last message of each subject and is the truth; what is in memory follows it.
 type shelf struct {
 	queue   *Queue
+	prefix  string // of its subjects
 	stream  jetstream.Stream
 	writer  *writer
 	slips   *slips
 	keep    time.Duration // for how long after storing the subject of a delivery that is done stays taken; zero: not at all
-	horizon *horizon
+	horizon horizon
 	marks   marks
-	removed []uint64 // sequences to be removed, oldest first; the upkeep's, then Close's
+	loaded  chan struct{} // closed when all that the stream held is known
+	removed []uint64      // sequences to be removed, oldest first; the upkeep's, then Close's
+
+	// removing is held while messages are removed by the lowest sequence that must stay: nothing may be forgotten meanwhile.
+	removing sync.Mutex
 
 	follower, hander worker
 }
 
 // shelfConfig describes the stream of a shelf.
-func shelfConfig(name, prefix string, maxBytes int64) jetstream.StreamConfig {
+func (e *engine) shelfConfig(name, prefix string, maxBytes int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:               name,
-		Subjects:           []string{prefix + "*.*"}, // namespace and id
+		Name:               e.layout.stream(name),
+		Subjects:           []string{e.layout.subject(prefix) + "*.*"}, // namespace and id
 		Discard:            jetstream.DiscardNew,
 		MaxBytes:           maxBytes,
 		MaxMsgsPerSubject:  1,
-		AllowDirect:        true,
+		AllowDirect:        !e.shared(), // a server that lags behind would answer, too
 		AllowAtomicPublish: true,
 	}
 }
 
-func newShelf(q *Queue, stream jetstream.Stream, keep time.Duration) *shelf {
-	return &shelf{queue: q, stream: stream, writer: newWriter(q.engine), slips: newSlips(), keep: keep, horizon: new(horizon)}
+func newShelf(q *Queue, prefix string, stream jetstream.Stream, keep time.Duration) *shelf {
+	return &shelf{queue: q, prefix: q.engine.layout.subject(prefix), stream: stream, writer: newWriter(q.engine), slips: newSlips(), keep: keep}
 }
 
-// start begins to follow the stream and hands out what is due once all that it holds is known.
-func (s *shelf) start(ctx context.Context) error {
+// start begins to follow the stream, and to hand out what is due once all that it holds is known.
+func (s *shelf) start() {
+	s.loaded = make(chan struct{})
 	s.follower.start(s.follow)
-	err := s.horizon.awaitWhole(ctx)
-	if ctx.Err() != nil {
-		return fmt.Errorf("reading what waits: %w", err)
-	}
-	if err != nil {
-		s.queue.log.Error(err, "messages cannot be read; the queue's files are damaged", "stream", s.name())
-	}
-	s.hander.start(s.handOut)
-	return nil
+	s.hander.start(func(ctx context.Context) {
+		if err := s.horizon.awaitWhole(ctx); err != nil && ctx.Err() == nil {
+			s.queue.log.Error(err, "messages cannot be read; the queue's files are damaged", "stream", s.name())
+		}
+		close(s.loaded)
+		s.handOut(ctx)
+	})
 }
 
 // stop ends what start began.
@@ -72,10 +78,29 @@ func (s *shelf) stop() {
 	s.follower.stop()
 }
 
+// forget ends a term: another process hands out what waits from now on.
+func (s *shelf) forget() {
+	s.stop()
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	s.slips.clear()
+	s.marks.clear()
+	s.horizon.clear()
+}
+
 func (s *shelf) name() string { return s.stream.CachedInfo().Config.Name }
 
-// store stores m and returns when the shelf knows of it. The caller has reserved its size with the overhead, and gives that
-// back: the shelf counts what it knows.
+// message makes the message of a delivery.
+func (s *shelf) message(id string, d *delivery.Delivery, progress []byte) (*nats.Msg, error) {
+	m, err := shelve(s.prefix, id, d, progress)
+	if err == nil && len(m.Data)-len(progress) > s.writer.layout.largest {
+		return nil, ErrTooLarge
+	}
+	return m, err
+}
+
+// store stores m and returns when the shelf knows of it, in a queue of one's own. The caller has reserved its size with the
+// overhead and gives that back: the shelf counts what it knows.
 func (s *shelf) store(ctx context.Context, m *nats.Msg) error {
 	if err := s.writer.acquire(ctx, m); err != nil {
 		return err
@@ -88,9 +113,11 @@ func (s *shelf) store(ctx context.Context, m *nats.Msg) error {
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, healthTime) // it is stored, known or not
-	defer cancel()
-	s.horizon.await(limited, seq)
+	if !s.queue.engine.shared() {
+		limited, cancel := context.WithTimeout(ctx, healthTime) // it is stored, known or not
+		defer cancel()
+		s.horizon.await(limited, seq)
+	}
 	return nil
 }
 
@@ -98,11 +125,10 @@ func newSlip(subject string, seq uint64, size int, due int64) *slip {
 	return &slip{subject: subject, namespace: shelfNamespace(subject), seq: seq, size: size, due: due}
 }
 
-// shelfNamespace returns the namespace of a subject, its second token.
+// shelfNamespace returns the namespace of a subject, its last token but one.
 func shelfNamespace(subject string) string {
-	_, rest, _ := strings.Cut(subject, ".")
-	namespace, _, _ := strings.Cut(rest, ".")
-	return namespace
+	before := subject[:max(0, strings.LastIndexByte(subject, '.'))]
+	return before[strings.LastIndexByte(before, '.')+1:]
 }
 
 // handOut is the shelf's goroutine: it hands out what is due.
@@ -132,9 +158,12 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 		return
 	case err != nil:
 		if ctx.Err() == nil {
-			s.queue.log.Error(err, "a delivery cannot be read now and will be later", "subject", n.subject, "sequence", n.seq)
+			s.queue.complain(err, "a delivery cannot be read now and will be later", "subject", n.subject, "sequence", n.seq)
 		}
 		s.later(n)
+		if s.queue.engine.shared() {
+			sleep(ctx, retryDelay) // it is the servers, not this one
+		}
 		return
 	}
 	d, progress, err := unshelve(raw.Data)
@@ -145,8 +174,15 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 	s.queue.window.hand(n.namespace, &Message{Delivery: d, Progress: progress, queue: s.queue, shelf: s, slip: n})
 }
 
+// missedOften is how often a server of a cluster must say that a message is not there: it may have become the leader just now.
+const missedOften = 3
+
 // lose gives up a slip, the message of which is not in the stream. A later message may have replaced it.
 func (s *shelf) lose(ctx context.Context, n *slip) {
+	if n.missed++; s.queue.engine.shared() && n.missed < missedOften {
+		s.later(n)
+		return
+	}
 	if s.slips.lost(n) {
 		if _, err := s.stream.GetLastMsgForSubject(ctx, n.subject); err != nil {
 			s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
@@ -157,14 +193,12 @@ func (s *shelf) lose(ctx context.Context, n *slip) {
 
 // later lets a slip wait again that cannot be handed out now.
 func (s *shelf) later(n *slip) {
-	if void := s.slips.putBack(n, time.Now().Add(retryDelay).UnixMilli()); void != nil {
-		s.queue.shares.unreserve(void.namespace, void.size)
-	}
+	s.free(s.slips.putBack(n, time.Now().Add(retryDelay).UnixMilli()))
 }
 
 // refuse moves a message that cannot be decoded aside. While that fails it stays where it is.
 func (s *shelf) refuse(n *slip, content []byte, reason error) {
-	path, err := s.queue.moveAside(n.seq, content)
+	path, err := s.queue.moveAside(s.name(), n.seq, content)
 	if err != nil {
 		s.queue.log.Error(errors.Join(reason, err), "a delivery cannot be decoded, nor moved aside",
 			"namespace", n.namespace, "sequence", n.seq)
@@ -172,7 +206,7 @@ func (s *shelf) refuse(n *slip, content []byte, reason error) {
 		return
 	}
 	s.queue.log.Error(reason, "a delivery cannot be decoded and was moved aside",
-		"namespace", n.namespace, "sequence", n.seq, "file", path)
+		"namespace", n.namespace, "sequence", n.seq, "to", path)
 	s.slips.done(n, "")
 	s.queue.shares.unreserve(n.namespace, n.size)
 }

@@ -23,6 +23,8 @@ type slip struct {
 	size      int
 	due       int64 // when it is handed out, in Unix milliseconds
 	handed    bool
+	missed    int // how often its message was not found
+	term      int // of the slips when it was taken up
 	index     int // in its heap while it waits
 }
 
@@ -42,6 +44,7 @@ type slips struct {
 	held     int                  // handed out and not done
 	heldSize int
 	finished []finishedSlip // done, and still in the stream
+	term     int            // counts how often all was forgotten
 	wake     chan struct{}  // capacity 1; holds a token when next may have another answer
 }
 
@@ -62,6 +65,7 @@ func (s *slips) put(n *slip) (void *slip) {
 	if old != nil && old.seq >= n.seq {
 		return n
 	}
+	n.term = s.term
 	s.newest[n.subject] = n
 	s.push(n)
 	signal(s.wake)
@@ -114,9 +118,22 @@ func (s *slips) rotate() {
 func (s *slips) done(n *slip, delivery string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.giveUp(n) {
+	if s.giveUp(n) || n.term != s.term {
 		s.finished = append(s.finished, finishedSlip{n, delivery})
 	}
+}
+
+// settle gives up the slip of a subject that is taken by a mark since: another process has done it.
+func (s *slips) settle(subject string, seq uint64) (void *slip) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.newest[subject]
+	if n == nil || n.handed || n.seq > seq {
+		return nil
+	}
+	s.pull(n)
+	delete(s.newest, subject)
+	return n
 }
 
 // lost takes back a slip, the message of which is not in the stream, and reports whether that is a loss: a later message may
@@ -180,6 +197,25 @@ func (s *slips) floor() uint64 {
 		floor = min(floor, f.seq)
 	}
 	return floor
+}
+
+// sizes returns how much there is of each namespace that waits or is handed out, and how many in all.
+func (s *slips) sizes() (sizes map[string]int64, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sizes = make(map[string]int64)
+	for _, one := range s.newest {
+		sizes[one.namespace] += int64(one.size)
+	}
+	return sizes, int64(len(s.newest))
+}
+
+// clear begins a new term, which knows nothing. What is handed out counts until it is done.
+func (s *slips) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.term++
+	s.newest, s.waiting, s.turns, s.waits = make(map[string]*slip), make(map[string]*slipHeap), nil, 0
 }
 
 // waiters returns how many wait until they are due, or for room.

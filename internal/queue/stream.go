@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -11,28 +10,31 @@ import (
 )
 
 const (
-	streamName    = "INBOX"
-	consumerName  = "dispatch"
-	subjectPrefix = "in." // then the namespace
-	// ackWait is after how long the server hands out again what is neither acknowledged nor reported to be in progress. It
-	// is only a net for messages lost on the way from the server: what is held is reported every progressInterval, and what
-	// was held by a process that is gone is handed out again by resetting the consumer.
-	ackWait = time.Minute
+	consumerName = "dispatch"
+	// ackWait is after how long the server hands out again what is neither acknowledged nor reported to be in progress: the
+	// packs of another process that is gone, and messages lost on the way from the server. What is held is reported every
+	// progressInterval.
+	ackWait = 30 * time.Second
 )
 
 // openStreams opens all streams. Those of work refuse what does not fit and never drop by themselves: what is processed is
 // removed by the upkeep alone.
 func (e *engine) openStreams(ctx context.Context) error {
 	share := e.maxBytes / namespaceFraction
-	for _, s := range []struct {
+	streams := []struct {
 		stream *jetstream.Stream
 		config jetstream.StreamConfig
 	}{
-		{&e.stream, inboxConfig(e.maxBytes)},
-		{&e.retry, shelfConfig(retryStream, retryPrefix, e.maxBytes+share)},
-		{&e.once, shelfConfig(onceStream, oncePrefix, e.maxBytes)},
-		{&e.dead, deadConfig(e.maxBytes / deadFraction)},
-	} {
+		{&e.stream, e.inboxConfig()},
+		{&e.retry, e.shelfConfig(retryStream, retryPrefix, e.maxBytes+share)},
+		{&e.once, e.shelfConfig(onceStream, oncePrefix, e.maxBytes)},
+		{&e.dead, e.deadConfig()},
+		{&e.aside, e.asideConfig()},
+	}
+	if !e.shared() {
+		streams = streams[:len(streams)-1] // a directory takes its place
+	}
+	for _, s := range streams {
 		var err error
 		if *s.stream, err = e.openStream(ctx, s.config); err != nil {
 			return err
@@ -42,12 +44,12 @@ func (e *engine) openStreams(ctx context.Context) error {
 }
 
 // inboxConfig describes the stream of packs.
-func inboxConfig(maxBytes int64) jetstream.StreamConfig {
+func (e *engine) inboxConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:     streamName,
-		Subjects: []string{subjectPrefix + "*"},
+		Name:     e.layout.stream(inboxStream),
+		Subjects: []string{e.layout.inboxSubjects()},
 		Discard:  jetstream.DiscardNew,
-		MaxBytes: maxBytes,
+		MaxBytes: e.maxBytes,
 	}
 }
 
@@ -56,6 +58,8 @@ func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) 
 	config.Storage = jetstream.FileStorage
 	config.Retention = jetstream.LimitsPolicy
 	config.MaxMsgSize = maxPayload
+	config.Replicas = e.layout.replicas
+	config.Placement = e.layout.placement
 	stream, err := e.js.CreateOrUpdateStream(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s: %w", config.Name, err)
@@ -63,25 +67,31 @@ func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) 
 	return stream, nil
 }
 
-// openConsumer makes the consumer or takes it up again, and resets it: whatever was handed out and not acknowledged is
-// handed out again now, not after ackWait. The reset also forgets acknowledgements above the floor; what they stand for is
-// gone from the stream after a clean close, and comes again after a kill.
-func (e *engine) openConsumer(ctx context.Context, log logr.Logger) error {
+// openConsumer makes the consumer or takes it up again.
+func (e *engine) openConsumer(ctx context.Context) error {
 	js, err := jetstream.New(e.readConn)
 	if err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	e.consumer, err = js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+	e.consumer, err = js.CreateOrUpdateConsumer(ctx, e.layout.stream(inboxStream), jetstream.ConsumerConfig{
 		Durable:       consumerName,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
 		MaxDeliver:    -1,
-		MaxAckPending: inboxDeliveries, // of packs, each of at least one delivery: the window is full before
-		FilterSubject: subjectPrefix + "*",
+		MaxAckPending: e.layout.packs,
+		FilterSubject: e.layout.inboxSubjects(),
 	})
 	if err != nil {
 		return fmt.Errorf("opening consumer %s: %w", consumerName, err)
 	}
+	return nil
+}
+
+// resetConsumer makes a server of one's own hand out again now, not after ackWait, whatever was handed out and not
+// acknowledged. The reset also forgets acknowledgements above the floor; what they stand for is gone from the stream after a
+// clean close, and comes again after a kill.
+func (e *engine) resetConsumer(ctx context.Context, log logr.Logger) error {
+	var err error
 	floor := e.consumer.CachedInfo().AckFloor.Stream
 	if last := e.stream.CachedInfo().State.LastSeq; floor > last {
 		// Otherwise what is published next would be taken for processed.
@@ -106,12 +116,21 @@ func (e *engine) findBacklog(ctx context.Context) error {
 	if err := e.purgeThrough(ctx, floor); err != nil {
 		return err
 	}
-	info, err := e.stream.Info(ctx, jetstream.WithSubjectFilter(subjectPrefix+"*"))
+	state, err := e.inboxState(ctx)
 	if err != nil {
-		return fmt.Errorf("counting what is stored: %w", err)
+		return err
 	}
-	e.found = newBacklog(info.State)
+	e.found = e.newBacklog(state)
 	return nil
+}
+
+// inboxState returns what the stream of packs holds, by subject.
+func (e *engine) inboxState(ctx context.Context) (jetstream.StreamState, error) {
+	info, err := e.stream.Info(ctx, jetstream.WithSubjectFilter(e.layout.inboxSubjects()))
+	if err != nil {
+		return jetstream.StreamState{}, fmt.Errorf("counting what is stored: %w", err)
+	}
+	return info.State, nil
 }
 
 // ackFloor returns the sequence up to which everything is acknowledged.
@@ -137,27 +156,14 @@ func (e *engine) purgeThrough(ctx context.Context, seq uint64) error {
 // maxNamespace is the length of the longest DNS label.
 const maxNamespace = 63
 
-// subjectOf returns the subject of a namespace.
-func subjectOf(namespace string) (string, error) {
-	if err := checkNamespace(namespace); err != nil {
-		return "", err
-	}
-	return subjectPrefix + namespace, nil
-}
-
-// namespaceOf returns the namespace of a subject.
-func namespaceOf(subject string) string {
-	return strings.TrimPrefix(subject, subjectPrefix)
-}
-
 // checkNamespace refuses what is no DNS label: anything else might be two tokens of a subject or a wildcard.
 func checkNamespace(namespace string) error {
 	if n := len(namespace); n == 0 || n > maxNamespace {
-		return fmt.Errorf("namespace %q is no DNS label", namespace)
+		return fmt.Errorf("%q is no DNS label", namespace)
 	}
 	for i := range len(namespace) {
 		if c := namespace[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return fmt.Errorf("namespace %q is no DNS label", namespace)
+			return fmt.Errorf("%q is no DNS label", namespace)
 		}
 	}
 	return nil

@@ -37,6 +37,12 @@ func (m *marks) add(one mark) {
 	m.all = append(m.all, one)
 }
 
+func (m *marks) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = nil
+}
+
 // takeExpired takes out those that have expired and returns their sequences.
 func (m *marks) takeExpired(now int64) (expired []uint64) {
 	m.mu.Lock()
@@ -121,16 +127,28 @@ func (s *shelf) mark(ctx context.Context, f finishedSlip) error {
 	m := &nats.Msg{Subject: f.subject, Header: make(nats.Header)}
 	m.Header.Set(headerExpires, strconv.FormatInt(f.due+s.keep.Milliseconds(), 10))
 	m.Header.Set(headerDelivery, f.delivery)
+	shared := s.queue.engine.shared()
+	if shared {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(f.seq, 10))
+	}
 	if err := s.writer.acquire(ctx, m); err != nil {
 		return err
 	}
 	defer s.writer.release(m)
 	_, err := s.writer.write(ctx, m)
+	if shared && errors.Is(err, errTaken) {
+		return nil // another process has done it, too, or an earlier answer was lost
+	}
 	return err
 }
 
 // removeBelow removes with one purge all messages below the first that must stay, or that is not known yet.
 func (s *shelf) removeBelow(ctx context.Context) error {
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	if !s.queue.keeping.Load() {
+		return nil
+	}
 	floor := s.horizon.last() + 1 // asked first: what is taken up from here on is above it
 	floor = min(floor, s.slips.floor(), s.marks.floor())
 	n, _ := slices.BinarySearch(s.removed, floor)

@@ -29,7 +29,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 		select {
 		case <-purge.C:
 			if err := q.removeProcessed(ctx); err != nil && ctx.Err() == nil {
-				q.log.Error(err, "what is processed could not be removed and will be later")
+				q.complain(err, "what is processed could not be removed and will be later")
 			}
 		case <-progress.C:
 			q.reportProgress()
@@ -56,7 +56,7 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	if err != nil {
 		return err
 	}
-	if floor > q.purged {
+	if floor > q.purged && q.keeping.Load() {
 		if err := q.engine.purgeThrough(ctx, floor); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (q *Queue) awaitAcks(ctx context.Context) error {
 func (q *Queue) reportProgress() {
 	for _, p := range q.window.held() {
 		if err := p.msg.InProgress(); err != nil {
-			q.log.Error(err, "the server cannot be told what is in progress")
+			q.complain(err, "the server cannot be told what is in progress")
 			return
 		}
 	}

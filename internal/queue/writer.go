@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -20,9 +21,10 @@ const (
 // writer stores single messages in one stream. It may be used by any goroutine. While messages are being stored, those that
 // come wait; then many go in one batch, few one by one (see batch.go).
 type writer struct {
-	conn  *nats.Conn
-	js    jetstream.JetStream
-	turns *semaphore.Weighted
+	layout *layout
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	turns  *semaphore.Weighted
 
 	mu      sync.Mutex
 	waiting []*writing
@@ -43,7 +45,7 @@ type written struct {
 }
 
 func newWriter(e *engine) *writer {
-	return &writer{conn: e.conn, js: e.js, turns: semaphore.NewWeighted(writerBytes)}
+	return &writer{layout: &e.layout, conn: e.conn, js: e.js, turns: semaphore.NewWeighted(writerBytes)}
 }
 
 // acquire waits for a turn to write m. The caller gives it back with release.
@@ -56,9 +58,25 @@ func (w *writer) release(m *nats.Msg) { w.turns.Release(weight(m)) }
 func weight(m *nats.Msg) int64 { return int64(max(len(m.Data), writerLeast)) }
 
 // write stores m and returns its sequence once it is on disk. It returns an error after at most publishTime, or when ctx
-// ends; then m may be stored all the same. m is the writer's afterwards.
+// ends; then m may be stored all the same. Servers that may replace each other are asked twice. m is the writer's afterwards.
 func (w *writer) write(ctx context.Context, m *nats.Msg) (uint64, error) {
 	limited, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	if !w.layout.twice {
+		return w.try(ctx, limited, m)
+	}
+	first := &nats.Msg{Subject: m.Subject, Header: maps.Clone(m.Header), Data: m.Data} // it may still be on its way
+	seq, err := w.try(ctx, limited, first)
+	if errors.Is(err, errUnsure) && ctx.Err() == nil {
+		sleep(limited, againPause)
+		seq, err = w.try(ctx, limited, m)
+	}
+	return seq, err
+}
+
+// try stores m in so much time as the server may take.
+func (w *writer) try(ctx, limited context.Context, m *nats.Msg) (uint64, error) {
+	limited, cancel := context.WithTimeout(limited, w.layout.patience)
 	defer cancel()
 	var result written
 	if m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "" {

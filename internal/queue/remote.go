@@ -1,0 +1,239 @@
+package queue
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Cluster says which NATS servers keep the queue, where that is not one of the process's own. All processes that name the same
+// servers share one queue.
+type Cluster struct {
+	// Name is what the names of streams, subjects and bucket begin with: a DNS label. Installations on the same servers need
+	// different ones. Empty means "hookstorm".
+	Name string
+	// URL has the addresses of the servers, separated by commas, such as "nats://nats-0.nats:4222,nats://nats-1.nats:4222".
+	// Required.
+	URL string
+	// Credentials is a file with a user's JWT and seed, or with the seed of an NKey alone. It is read for each connection.
+	// Empty means that the servers ask for none.
+	Credentials string
+	// TLSDir is a directory with ca.crt, and with tls.crt and tls.key where the servers ask for a certificate. Empty means
+	// what the URL says, and the authorities that the system trusts.
+	TLSDir string
+	// Replicas is on how many servers each message is stored, 1 to 5. Zero means 3.
+	Replicas int
+	// AllowLazySync accepts servers that do not say that they fsync before they acknowledge.
+	AllowLazySync bool
+}
+
+const (
+	// remoteMaxBytes is what a queue on a cluster holds when nothing else is said. Its servers set aside three and a half
+	// times as much for the streams.
+	remoteMaxBytes = 2 << 30
+	// leastPayload is the least that a message of the servers may hold; it is their default.
+	leastPayload = 1 << 20
+	// remotePacks is how many packs may be under way in all processes.
+	remotePacks = 16 * inboxDeliveries
+	defaultName = "hookstorm"
+	// defaultReplicas lets one server of three be lost.
+	defaultReplicas = 3
+	// syncTag is what a server must say of itself: a client cannot ask how it is configured, only how it is tagged.
+	syncTag = "sync:always"
+	// reconnectWait is the pause between two attempts to connect, and pingInterval how often a server is asked whether it
+	// still is there: twice without an answer is a no.
+	reconnectWait = 250 * time.Millisecond
+	pingInterval  = 2 * time.Second
+	// openPause is the pause between two attempts to open the queue.
+	openPause = time.Second
+)
+
+// openRemote connects to the cluster and opens the streams. It tries for a while: servers may be starting, too.
+func openRemote(ctx context.Context, o Options) (*engine, error) {
+	options, err := o.Cluster.options(o.Log)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNamespace(cmp.Or(o.Cluster.Name, defaultName)); err != nil {
+		return nil, fmt.Errorf("naming the queue: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	var last error
+	for {
+		e := &engine{maxBytes: cmp.Or(o.MaxBytes, remoteMaxBytes), layout: o.Cluster.layout()}
+		err := e.open(
+			func() error { return e.connect(o.Cluster.URL, options...) },
+			func() error { return e.fitPayload() },
+			func() error { return e.checkSync(limited, o.Cluster) },
+			func() error { return e.openStreams(limited) },
+			func() error { return e.openConsumer(limited) },
+			func() error { return e.openLease(limited) },
+			func() error { return e.findBacklog(limited) },
+		)
+		if err == nil {
+			return e, nil
+		}
+		if limited.Err() != nil && last != nil {
+			return nil, last // says more than that the time is over
+		}
+		last = explain(err)
+		if limited.Err() != nil || permanent(last) {
+			return nil, last
+		}
+		o.Log.Info("the queue cannot be opened now and will be tried again", "reason", last.Error())
+		sleep(limited, openPause)
+	}
+}
+
+// layout says how the queue lies on the cluster. Its names have a prefix, for the servers may have other users.
+func (c *Cluster) layout() layout {
+	name := cmp.Or(c.Name, defaultName)
+	l := layout{
+		streamPrefix: strings.ToUpper(name) + "_", subjectPrefix: name + ".",
+		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, twice: true, classes: true,
+	}
+	if !c.AllowLazySync {
+		l.placement = &jetstream.Placement{Tags: []string{syncTag}}
+	}
+	return l
+}
+
+// options returns how to connect.
+func (c *Cluster) options(log logr.Logger) ([]nats.Option, error) {
+	log = log.WithName("nats")
+	options := []nats.Option{
+		nats.Name("hookstorm"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingInterval),
+		nats.ReconnectBufSize(-1), // what cannot be sent now must fail now, and not be sent when its sender has left
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Error(err, "the connection is lost and will be made again")
+			}
+		}),
+		nats.ReconnectHandler(func(conn *nats.Conn) { log.Info("connected again", "server", conn.ConnectedServerName()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error(err, "the connection reports an error") }),
+	}
+	if c.Credentials != "" {
+		login, err := credentials(c.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, login)
+	}
+	if c.TLSDir == "" {
+		return options, nil
+	}
+	options = append(options, nats.RootCAs(filepath.Join(c.TLSDir, "ca.crt")))
+	if _, err := os.Stat(filepath.Join(c.TLSDir, "tls.crt")); err == nil {
+		options = append(options, nats.ClientCert(filepath.Join(c.TLSDir, "tls.crt"), filepath.Join(c.TLSDir, "tls.key")))
+	}
+	return options, nil
+}
+
+// credentials returns how to log in with what a file holds.
+func credentials(file string) (nats.Option, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the credentials for NATS: %w", err)
+	}
+	if bytes.Contains(content, []byte("NATS USER JWT")) {
+		return nats.UserCredentials(file), nil
+	}
+	login, err := nats.NkeyOptionFromSeed(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the credentials for NATS in %s: neither a user's JWT nor an NKey's seed: %w", file, err)
+	}
+	return login, nil
+}
+
+// fitPayload finds out how large a delivery may be.
+func (e *engine) fitPayload() error {
+	most := e.conn.MaxPayload()
+	if most < leastPayload {
+		return fmt.Errorf("NATS takes messages of %d bytes: set max_payload to 1MB at least, better to 8MB", most)
+	}
+	e.layout.largest = min(e.layout.largest, int(most)-messageSlack)
+	return nil
+}
+
+// errLazyServer says that a server may acknowledge what is not on disk.
+var errLazyServer = fmt.Errorf("NATS does not say that it fsyncs what it acknowledges: give the servers jetstream "+
+	"{sync_interval: always} and server_tags [%q], or allow with --nats-allow-lazy-sync that a power loss of several servers "+
+	"loses deliveries", syncTag)
+
+// checkSync asks the server that is connected how it is tagged. A cluster checks the tags of all servers, when it places the
+// streams, but a single server does not.
+func (e *engine) checkSync(ctx context.Context, c *Cluster) error {
+	if c.AllowLazySync {
+		return nil
+	}
+	reply, err := e.conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	if err != nil {
+		return fmt.Errorf("asking NATS for its tags ($SYS.REQ.USER.INFO): %w", err)
+	}
+	var answer struct {
+		Server struct {
+			Tags []string `json:"tags"`
+		} `json:"server"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return fmt.Errorf("reading the tags of NATS: %w", err)
+	}
+	if !slices.Contains(answer.Server.Tags, syncTag) {
+		return errLazyServer
+	}
+	return nil
+}
+
+// Error codes of the server that its client has no name for.
+const (
+	codeAccountStorage jetstream.ErrorCode = 10002
+	codeNoPeers        jetstream.ErrorCode = 10005
+	codeNoStorage      jetstream.ErrorCode = 10047
+	codeNoReplicas     jetstream.ErrorCode = 10074
+)
+
+// explain says how to mend what the servers refuse.
+func explain(err error) error {
+	var api *jetstream.APIError
+	errors.As(err, &api)
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("%w: name a file with what the servers ask for in --nats-credentials", err)
+	case api == nil:
+		return err
+	case api.ErrorCode == codeNoPeers && strings.Contains(api.Description, syncTag):
+		return fmt.Errorf("%w (%w)", errLazyServer, err)
+	case api.ErrorCode == codeNoStorage, api.ErrorCode == codeAccountStorage,
+		api.ErrorCode == codeNoPeers && strings.Contains(api.Description, "storage"):
+		return fmt.Errorf("%w: give NATS more storage, or lower --queue-max-bytes, of which it sets aside three and a half times "+
+			"as much", err)
+	case api.ErrorCode == codeNoPeers:
+		return fmt.Errorf("%w: as many servers are needed as --nats-replicas says", err)
+	case api.ErrorCode == codeNoReplicas:
+		return fmt.Errorf("%w: for a single server write --nats-replicas=1", err)
+	}
+	return err
+}
+
+// permanent reports whether another attempt ends like this one. Servers of a cluster that are missing may come.
+func permanent(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeNoReplicas ||
+		errors.Is(err, nats.ErrAuthorization) || errors.Is(err, errLazyServer) && api == nil
+}

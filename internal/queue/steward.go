@@ -1,0 +1,105 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// steward is the goroutine of a queue that others share: it finds out whether this process is the keeper, and what all of
+// them hold.
+func (q *Queue) steward(ctx context.Context) {
+	tick := time.NewTicker(leaseInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := q.lookAround(ctx); err != nil && ctx.Err() == nil {
+				q.complain(err, "the other processes are not seen now")
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lookAround renews or seeks the lease, begins or ends the work of the keeper, and measures.
+func (q *Queue) lookAround(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	held, waiting := q.waiting()
+	kept, err := q.lease.look(limited, held)
+	switch {
+	case kept && !q.keeping.Load():
+		q.log.Info("this process hands out what waits", "process", q.lease.id)
+		q.keep()
+	case !kept && q.keeping.Load():
+		q.log.Info("another process hands out what waits", "process", q.lease.id)
+		q.yield()
+	}
+	if !kept {
+		held = maps.Clone(q.lease.held)
+	}
+	return errors.Join(err, q.measure(limited, held, waiting))
+}
+
+// keep begins the work of the keeper.
+func (q *Queue) keep() {
+	q.keeping.Store(true)
+	for _, s := range q.shelves() {
+		s.start()
+	}
+}
+
+// yield ends it.
+func (q *Queue) yield() {
+	q.keeping.Store(false)
+	for _, s := range q.shelves() {
+		s.forget()
+	}
+}
+
+// waiting returns how much waits on the shelves, by namespace, and how many deliveries; nothing when this process is not the
+// keeper.
+func (q *Queue) waiting() (held map[string]int64, n int64) {
+	held = make(map[string]int64)
+	for _, s := range q.shelves() {
+		sizes, some := s.slips.sizes()
+		for namespace, size := range sizes {
+			held[namespace] += size
+		}
+		n += some
+	}
+	return held, n
+}
+
+// measure takes the accounts anew: held is what waits on the shelves, to which the packs come.
+func (q *Queue) measure(ctx context.Context, held map[string]int64, waiting int64) error {
+	q.shares.measuring()
+	state, err := q.engine.inboxState(ctx)
+	if err != nil {
+		return fmt.Errorf("measuring: %w", err)
+	}
+	if held == nil {
+		held = make(map[string]int64)
+	}
+	deliveries := waiting
+	for subject, packs := range state.Subjects {
+		namespace, size := q.engine.layout.packNamespace(subject)
+		held[namespace] += int64(packs) * size
+		deliveries += int64(packs)
+	}
+	q.shares.measured(deliveries, held)
+	return nil
+}
+
+// leave ends the part of this process in a queue that others share: what it holds is theirs at once.
+func (q *Queue) leave(ctx context.Context) error {
+	var err error
+	for _, p := range q.window.held() {
+		err = errors.Join(err, p.msg.Nak())
+	}
+	return errors.Join(err, q.engine.readConn.FlushWithContext(ctx), q.lease.release(ctx))
+}
