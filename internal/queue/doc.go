@@ -1,6 +1,6 @@
-// Package queue stores accepted deliveries until they are processed. It owns the embedded NATS JetStream server, its data
-// directory and the packing of deliveries into messages; it is the only importer of NATS. It knows neither HTTP, nor rules,
-// nor Kubernetes: who publishes and who processes is decided elsewhere.
+// Package queue stores accepted deliveries until they are processed. It owns the embedded NATS JetStream server with its
+// data directory, or the connections to servers elsewhere, and the packing of deliveries into messages; it is the only importer
+// of NATS. It knows neither HTTP, nor rules, nor Kubernetes: who publishes and who processes is decided elsewhere.
 //
 // Publish returns nil only after the pack that holds the delivery is fsynced, so what it acknowledged survives a kill and a
 // power loss. While a commit is under way what arrives waits, and then goes into one pack for each namespace: the cost of
@@ -21,11 +21,17 @@
 // Packs and shelves share the bytes of the queue, and of the share of it that a namespace may hold. Dead letters have a room of
 // their own.
 //
-// What cannot be decoded is moved aside, into the directory "undecodable" of the data directory, and logged as an
-// error; the others are not held up.
+// What cannot be decoded is moved aside, into the directory "undecodable" of the data directory or a stream of its own, and
+// logged as an error; the others are not held up.
+//
+// Several processes may share a queue on NATS servers of their own (see Cluster). Then packs are handed out by the servers to
+// whichever process has room, and those of a process that is gone to the others, after ackWait. One process, the keeper, follows
+// the shelves and hands out what is on them; it holds a lease, which another takes when it lapses (lease.go). What all of them
+// hold is measured each second (steward.go). A delivery may then be handed out twice: to a process that was paused, or was cut
+// off from the servers, and to another.
 //
 // All exported functions and methods may be called from any goroutine. A Queue has seven goroutines of its own beside those
 // of the server: the committer (commit.go), the reader (read.go), two for each shelf, of which one hands out (shelf.go) and one
 // follows the stream (follow.go), and the upkeep (upkeep.go). Close stops them in this order, then the server, then gives the
-// directory back.
+// directory back. One that is shared has an eighth, the steward, which starts and stops those of the shelves.
 package queue

@@ -81,6 +81,7 @@ func openRemote(ctx context.Context, o Options) (*engine, error) {
 			func() error { return e.openStreams(limited) },
 			func() error { return e.openConsumer(limited) },
 			func() error { return e.openLease(limited) },
+			func() error { return e.reachStreams(limited) },
 			func() error { return e.findBacklog(limited) },
 		)
 		if err == nil {
@@ -161,6 +162,28 @@ func credentials(file string) (nats.Option, error) {
 	return login, nil
 }
 
+// reachStreams returns when what is published arrives: a server hears only a moment later of streams that are new or that
+// another server leads. Nothing is stored: the messages say that they are for another stream.
+func (e *engine) reachStreams(ctx context.Context) error {
+	for _, subject := range []string{
+		e.layout.packSubject("none", 1), e.layout.subject(retryPrefix) + "none.none", e.layout.subject(oncePrefix) + "none.none",
+		e.layout.subject(deadPrefix) + "none",
+	} {
+		for {
+			_, err := e.js.Publish(ctx, subject, nil, jetstream.WithExpectStream("none"), jetstream.WithRetryAttempts(0))
+			var api *jetstream.APIError
+			if errors.As(err, &api) && api.ErrorCode == codeOtherStream {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("reaching the streams: %w", err)
+			}
+			sleep(ctx, againPause)
+		}
+	}
+	return nil
+}
+
 // fitPayload finds out how large a delivery may be.
 func (e *engine) fitPayload() error {
 	most := e.conn.MaxPayload()
@@ -205,6 +228,7 @@ const (
 	codeAccountStorage jetstream.ErrorCode = 10002
 	codeNoPeers        jetstream.ErrorCode = 10005
 	codeNoStorage      jetstream.ErrorCode = 10047
+	codeOtherStream    jetstream.ErrorCode = 10060
 	codeNoReplicas     jetstream.ErrorCode = 10074
 )
 

@@ -83,6 +83,21 @@ func (s *shares) reserveWithin(namespace string, size int, overdraft int64) erro
 	return nil
 }
 
+// largePart is the part of a share, one in so many, from which on others are told of it.
+const largePart = 16
+
+// large returns the namespaces that hold much. The record for the others must stay small, and what a namespace with less holds
+// changes its share by a sixteenth at most.
+func (s *shares) large(held map[string]int64) map[string]int64 {
+	large := make(map[string]int64)
+	for namespace, bytes := range held {
+		if bytes > s.limit/largePart {
+			large[namespace] = bytes
+		}
+	}
+	return large
+}
+
 // measuring begins to take the accounts anew: what is reserved from now on may or may not be in what is going to be measured.
 func (s *shares) measuring() {
 	s.mu.Lock()

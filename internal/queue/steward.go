@@ -30,7 +30,7 @@ func (q *Queue) lookAround(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	held, waiting := q.waiting()
-	kept, err := q.lease.look(limited, held)
+	kept, err := q.lease.look(limited, q.shares.large(held))
 	switch {
 	case kept && !q.keeping.Load():
 		q.log.Info("this process hands out what waits", "process", q.lease.id)

@@ -39,11 +39,14 @@ func (q *Queue) upkeep(ctx context.Context) {
 	}
 }
 
-// removeProcessed removes what is processed from all streams, as far as it is worth it.
+// removeProcessed removes what is processed from all streams, as far as it is worth it, and leaves the rest for the next time
+// before what is in progress must be reported.
 func (q *Queue) removeProcessed(ctx context.Context) error {
-	err := q.purge(ctx, stragglerAge, stragglerPart)
+	limited, cancel := context.WithTimeout(ctx, progressInterval)
+	defer cancel()
+	err := q.purge(limited, stragglerAge, stragglerPart)
 	for _, s := range q.shelves() {
-		err = errors.Join(err, s.tidy(ctx, stragglerPart))
+		err = errors.Join(err, s.tidy(limited, stragglerPart))
 	}
 	return err
 }
