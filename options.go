@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
@@ -120,6 +121,9 @@ func (o *options) queueErrors() []error {
 	}
 	if o.cluster.URL == "" && o.cluster != (queue.Cluster{Name: o.cluster.Name, Replicas: o.cluster.Replicas}) {
 		errs = append(errs, errors.New("--nats-*: name the servers with --nats-url"))
+	}
+	if len(validation.IsDNS1123Label(o.cluster.Name)) > 0 {
+		errs = append(errs, fmt.Errorf("--nats-name: %q is no DNS label such as hookstorm", o.cluster.Name))
 	}
 	if r := o.cluster.Replicas; r < 1 || r > 5 {
 		errs = append(errs, errors.New("--nats-replicas: write a number from 1 to 5"))

@@ -71,6 +71,7 @@ func TestWhatFlagsSay(t *testing.T) {
 func TestAFlagThatIsWrongIsNamed(t *testing.T) {
 	for _, arg := range []string{
 		"--data-dir=", "--system-namespace=", "--deduplicate-window=0s", "--queue-max-bytes=-1", "--external-url=hooks", "--history-total-objects=0",
+		"--nats-replicas=0", "--nats-name=a.b",
 	} {
 		name, _, _ := strings.Cut(arg, "=")
 		if strings.HasPrefix(name, "--history") {

@@ -43,6 +43,7 @@ var (
 	tooSlow          = refused("TooSlow", http.StatusRequestTimeout, "Request body came too slowly.")
 	suspended        = refused("Suspended", http.StatusServiceUnavailable, "Webhook is suspended.")
 	notStored        = refused("NotStored", http.StatusServiceUnavailable, "Delivery could not be stored.")
+	tooLargeToStore  = refused("BodyTooLarge", http.StatusRequestEntityTooLarge, "Request body is too large to be stored.")
 	notConfirmed     = refused("NotConfirmed", http.StatusServiceUnavailable, "Subscription could not be confirmed.")
 	headersTooMany   = refused("TooManyHeaders", http.StatusRequestHeaderFieldsTooLarge, "Request has too many headers.")
 	internalError    = refused("InternalError", http.StatusInternalServerError, "Internal Server Error")

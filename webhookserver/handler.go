@@ -22,7 +22,7 @@ import (
 // Publisher stores deliveries.
 type Publisher interface {
 	// Publish returns nil once the delivery is stored so that nothing short of a lost disk loses it. After any error the
-	// sender is told that it is not. It is safe for concurrent use, and neither changes the delivery nor keeps its payload.
+	// sender is told that it is not; delivery.ErrTooLarge means that it never can be. It is safe for concurrent use, and neither changes the delivery nor keeps its payload.
 	Publish(ctx context.Context, d delivery.Delivery) error
 	// PublishOnce does the same, unless a delivery of the namespace was stored under this id a short while ago. It returns
 	// the id of the delivery that is stored, and whether that is the earlier one.
@@ -211,6 +211,8 @@ func (x *exchange) publish() *refusal {
 			x.log.Info("deliveries are stored again")
 		}
 		return nil
+	case errors.Is(err, delivery.ErrTooLarge):
+		return &tooLargeToStore
 	case ctx.Err() != nil:
 		// The sender left before the answer: that says nothing about the queue.
 		x.log.V(1).Info("sender left before its delivery was stored", "namespace", x.route.Namespace, "webhook", x.route.Name)

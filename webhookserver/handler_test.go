@@ -75,11 +75,16 @@ func refuser(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s := start(t, func(o *webhookserver.Options) {
-		o.Publisher = &publisher{publish: func(context.Context, delivery.Delivery) error { return errors.New("disk full") }}
+		o.Publisher = &publisher{publish: func(_ context.Context, d delivery.Delivery) error {
+			if d.Webhook == "vast" {
+				return fmt.Errorf("publishing: %w", delivery.ErrTooLarge)
+			}
+			return errors.New("disk full")
+		}}
 	})
 	once := func(h *webhookserver.Hook) { h.Rate = webhookserver.Rate{PerSecond: 1, Burst: 1} }
 	s.program(
-		hook("full"),
+		hook("full"), hook("vast"),
 		hook("small", func(h *webhookserver.Hook) { h.MaxBodySize = 10 }),
 		hook("suspended", once, func(h *webhookserver.Hook) { h.Suspended, h.Schema = true, object }),
 		hook("busy", once, func(h *webhookserver.Hook) { h.Schema = object }),
@@ -123,6 +128,7 @@ func TestTheOrderOfChecks(t *testing.T) {
 		{"suspension comes before the rate and the schema", request{path: "/v1/webhooks/suspended", body: "[]"}, 503, "Webhook is suspended.", "team/suspended Suspended"},
 		{"the rate comes before the schema", request{path: "/v1/webhooks/busy", body: "[]"}, 429, "Too many requests.", "team/busy RateLimited"},
 		{"the schema comes before storing", request{path: "/v1/webhooks/strict", body: "[]"}, 400, "[] is not of type 'object'", "team/strict SchemaViolation"},
+		{"what can never be stored is not asked for again", request{path: "/v1/webhooks/vast", body: "[]"}, 413, "too large to be stored", "team/vast BodyTooLarge"},
 		{"storing comes last", request{path: "/v1/webhooks/full", body: "[]"}, 503, "Delivery could not be stored.", "team/full NotStored"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,8 +4,12 @@ package delivery
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
+
+// ErrTooLarge says that a delivery is larger than what the queue can hold of one.
+var ErrTooLarge = errors.New("the delivery is too large for the queue")
 
 // Delivery is one accepted HTTP request, or one trigger dispatched by other means. It is immutable once published.
 type Delivery struct {

@@ -199,6 +199,30 @@ func TestWhatAProcessHeldIsHandedOutByAnother(t *testing.T) {
 	}
 }
 
+func TestAProcessThatProcessesNothingYetTakesNothing(t *testing.T) {
+	t.Parallel()
+	o := oneServer(t)
+	starting := openWith(t, o)
+	publish(t, starting, "pack", 0, 1)
+	publishOnce(t, starting, "x", "once", 0)
+	postpone(t, starting, "retry", 0, time.Now(), "progress")
+	done(receive(t, openWith(t, o), 3)...)
+	if starting.keeping.Load() {
+		t.Error("it is the keeper")
+	}
+}
+
+func TestTheSubjectOfAPackTellsItsNamespaceAndAboutItsSize(t *testing.T) {
+	t.Parallel()
+	l := (&Cluster{}).layout()
+	for size := 2; size <= maxPayload; size = size*3/2 + 1 {
+		namespace, about := l.packNamespace(l.packSubject("team-1", size))
+		if namespace != "team-1" || about < int64(size)*3/4 || about > int64(size)*3/2 {
+			t.Errorf("a pack of %d bytes of team-1 is taken for one of %d bytes of %s", size, about, namespace)
+		}
+	}
+}
+
 func TestADeadLetterIsFoundByEveryProcess(t *testing.T) {
 	t.Parallel()
 	o := oneServer(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ const (
 // left; the line is closed before.
 func (q *Queue) commitWaiting(ctx context.Context) {
 	c := committer{
-		layout: &q.engine.layout, publish: q.engine.js.PublishMsgAsync, settle: q.settle, open: make(map[string]int),
+		layout: &q.engine.layout, publish: q.engine.publish, settle: q.settle, open: make(map[string]int),
 	}
 	var taken []*entry
 	for {
@@ -184,6 +185,10 @@ func (c *committer) wait(p *pending) error {
 // errUnsure says that it is not known whether a message is stored, or that a server which could store it is not known now.
 var errUnsure = errors.New("the server did not answer")
 
+// codesUnsure are the error codes of the server when it cannot say: another server must become the leader, or is about to,
+// messages of a batch are lost, too much is on its way, or a message of this id is.
+var codesUnsure = []jetstream.ErrorCode{10008, 10009, 10158, 10176, 10210}
+
 // commitError tells a full stream, a taken subject and a server that does not answer from other failures.
 func commitError(err error) error {
 	var api *jetstream.APIError
@@ -196,7 +201,7 @@ func commitError(err error) error {
 		return errTaken
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return errTimeout
-	case api == nil:
+	case api == nil, slices.Contains(codesUnsure, api.ErrorCode):
 		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
 	return fmt.Errorf("storing: %w", err)

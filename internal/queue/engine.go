@@ -76,6 +76,22 @@ func (e *engine) open(steps ...func() error) error {
 // shared reports whether other processes use the streams, too.
 func (e *engine) shared() bool { return e.server == nil }
 
+// away returns an error while no server is connected. The client must not be asked then: it keeps what it fails to send.
+func (e *engine) away() error {
+	if e.conn.IsConnected() && e.readConn.IsConnected() {
+		return nil
+	}
+	return fmt.Errorf("%w: no server is connected", errUnsure)
+}
+
+// publish sends a message, unless no server is connected.
+func (e *engine) publish(m *nats.Msg, options ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+	if err := e.away(); err != nil {
+		return nil, err
+	}
+	return e.js.PublishMsgAsync(m, options...)
+}
+
 // connect opens the connections.
 func (e *engine) connect(url string, options ...nats.Option) error {
 	for _, conn := range []**nats.Conn{&e.conn, &e.readConn} {
@@ -98,6 +114,9 @@ func (e *engine) healthy() error {
 		if h := e.server.Healthz(nil); h.Error != "" {
 			return fmt.Errorf("the queue's server is not healthy: %s", h.Error)
 		}
+	}
+	if err := e.away(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
 	defer cancel()

@@ -110,6 +110,9 @@ func (s *shelf) follow(ctx context.Context) {
 
 // readHeaders takes up what comes after the horizon until ctx ends or something is amiss.
 func (s *shelf) readHeaders(ctx context.Context) error {
+	if err := s.queue.engine.away(); err != nil {
+		return err
+	}
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:   s.horizon.last() + 1,
@@ -125,7 +128,7 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
 		defer cancel()
-		_ = s.stream.DeleteConsumer(ctx, name) // the server removes it some minutes later otherwise
+		_ = s.stream.DeleteConsumer(ctx, name) // the server removes it some seconds later otherwise
 	}()
 	if consumer.CachedInfo().NumPending == 0 {
 		s.horizon.reach(0, true)
@@ -177,7 +180,7 @@ func (s *shelf) recall(subject string, header nats.Header, seq uint64, stored ti
 	size, _ := number(header, headerSize)
 	due, ok := number(header, headerDue)
 	if !ok {
-		due = stored.UnixMilli()
+		due = min(stored.UnixMilli(), time.Now().UnixMilli()) // clocks differ
 	}
 	n := newSlip(subject, seq, int(min(size, maxPayload))+shelfOverhead, due)
 	s.queue.shares.hold(n.namespace, n.size)

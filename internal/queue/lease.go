@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,20 +22,36 @@ const (
 	// leaseLapse is how long a lease must be seen without a change before another process takes it. All times are measured by
 	// each process with its own clock, and an outage of the servers does not count.
 	leaseLapse = 10 * time.Second
-	// leaseYield is how long a keeper goes on without having renewed its lease.
+	// leaseYield is how long a keeper hands out without having renewed its lease.
 	leaseYield = 6 * time.Second
 )
 
-// lease says which of the processes that share the streams is the keeper: the one that hands out what waits in RETRY and ONCE,
-// and removes what is processed. There may be two for some seconds, when one was paused; then work is done twice.
+// lease says which of the processes that share the streams is the keeper: the one that hands out what waits in RETRY and ONCE.
+// There may be two for some seconds, when one was paused; then work is done twice. It belongs to one goroutine, but for the
+// times.
 type lease struct {
 	bucket  jetstream.KeyValue
 	id      string // of this process
 	kept    bool
 	rev     uint64    // of the record that was seen last
 	seen    time.Time // when that was first
-	renewed time.Time // when this process wrote its own
 	held    map[string]int64
+	renewed moment // when this process began to write its own record last
+	alive   moment // when any process was last seen to write one
+}
+
+// moment is a time that any goroutine may ask for.
+type moment struct{ at atomic.Pointer[time.Time] }
+
+func (m *moment) set(at time.Time) { m.at.Store(&at) }
+
+// since returns how long ago it was.
+func (m *moment) since() time.Duration {
+	at := m.at.Load()
+	if at == nil {
+		return math.MaxInt64
+	}
+	return time.Since(*at)
 }
 
 // leaseRecord is what the key holds.
@@ -61,67 +79,74 @@ const leaseBytes = 16 << 20
 
 func newLease(bucket jetstream.KeyValue) *lease {
 	host, _ := os.Hostname() // for people who look
-	return &lease{bucket: bucket, id: host + "-" + rand.Text()[:8]}
+	l := &lease{bucket: bucket, id: host + "-" + rand.Text()[:8]}
+	l.alive.set(time.Now())
+	return l
 }
 
-// look renews the lease, or takes it when nobody has it, and reports whether this process has it. held is what the keeper
-// tells the others.
-func (l *lease) look(ctx context.Context, held map[string]int64) (bool, error) {
+// look renews the lease, or takes it when nobody has it and it is wanted, and reports whether this process has it. held is what
+// the keeper tells the others.
+func (l *lease) look(ctx context.Context, held map[string]int64, wanted bool) (bool, error) {
 	var err error
 	if l.kept {
 		err = l.renew(ctx, held)
 	} else {
-		err = l.seek(ctx)
+		err = l.seek(ctx, wanted)
 	}
 	return l.kept, err
 }
 
-// renew writes the lease anew.
+// renew writes the lease anew. It is lost only when another is seen to have it: while that cannot be seen, the keeper merely
+// hands out nothing (see mayHandOut).
 func (l *lease) renew(ctx context.Context, held map[string]int64) error {
 	err := l.write(ctx, held)
-	if overtaken(err) {
-		// Another has it; or an earlier renewal came through though this process was told otherwise.
-		l.kept = false
-		return l.seek(ctx)
+	if !overtaken(err) {
+		return err
 	}
-	if err != nil && time.Since(l.renewed) > leaseYield {
+	// Another has it; or an earlier renewal came through, or still is on its way, though this process was told otherwise.
+	holder, err := l.read(ctx)
+	switch {
+	case err == nil && holder != l.id:
 		l.kept = false
-		l.rev = 0 // what is seen next is seen first
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		l.rev = 0
 	}
 	return err
 }
 
-// seek looks who has the lease, and takes it when nobody has.
-func (l *lease) seek(ctx context.Context) error {
+// read reads the record and returns who wrote it.
+func (l *lease) read(ctx context.Context) (holder string, err error) {
 	entry, err := l.bucket.Get(ctx, leaseKey)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		l.rev = 0
-		return l.take(ctx)
-	case err != nil:
-		l.rev = 0
-		return fmt.Errorf("reading the lease: %w", err)
+	if err != nil {
+		return "", fmt.Errorf("reading the lease: %w", err)
 	}
 	var record leaseRecord
 	if err := json.Unmarshal(entry.Value(), &record); err != nil {
-		return fmt.Errorf("reading the lease: %w", err)
+		return "", fmt.Errorf("reading the lease: %w", err)
 	}
-	l.held = record.Held
-	switch {
-	case record.Holder == l.id:
-		l.rev = entry.Revision()
-		return l.take(ctx)
-	case entry.Revision() > l.rev: // not merely another: a server that lags behind may answer
-		l.rev, l.seen = entry.Revision(), time.Now()
-	case entry.Revision() == l.rev && time.Since(l.seen) > leaseLapse:
-		return l.take(ctx)
+	if entry.Revision() > l.rev { // not merely another: a server that lags behind may answer
+		l.rev, l.seen, l.held = entry.Revision(), time.Now(), record.Held
+		l.alive.set(l.seen)
 	}
-	return nil
+	return record.Holder, nil
 }
 
-// take writes the lease of this process in the place of the record that was seen last.
-func (l *lease) take(ctx context.Context) error {
-	err := l.write(ctx, l.held)
+// seek looks who has the lease, and takes it when nobody has.
+func (l *lease) seek(ctx context.Context, wanted bool) error {
+	holder, err := l.read(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		l.rev = 0
+	case err != nil:
+		l.rev = 0
+		return err
+	case holder != l.id && time.Since(l.seen) <= leaseLapse:
+		return nil
+	}
+	if !wanted {
+		return nil
+	}
+	err = l.write(ctx, l.held)
 	if overtaken(err) {
 		return nil // another was faster
 	}
@@ -140,6 +165,7 @@ func (l *lease) write(ctx context.Context, held map[string]int64) error {
 	if err != nil {
 		return fmt.Errorf("encoding the lease: %w", err)
 	}
+	began := time.Now()
 	var rev uint64
 	if l.rev == 0 {
 		rev, err = l.bucket.Create(ctx, leaseKey, record)
@@ -149,7 +175,9 @@ func (l *lease) write(ctx context.Context, held map[string]int64) error {
 	if err != nil {
 		return fmt.Errorf("writing the lease: %w", err)
 	}
-	l.rev, l.renewed = rev, time.Now()
+	l.rev = rev
+	l.renewed.set(began)
+	l.alive.set(began)
 	return nil
 }
 
@@ -159,7 +187,13 @@ func (l *lease) release(ctx context.Context) error {
 		return nil
 	}
 	l.kept = false
-	if err := l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev)); err != nil {
+	err := l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev))
+	if overtaken(err) {
+		if holder, readErr := l.read(ctx); readErr == nil && holder == l.id { // the last renewal came through after all
+			err = l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev))
+		}
+	}
+	if err != nil && !overtaken(err) {
 		return fmt.Errorf("giving back the lease: %w", err)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/gofrs/flock"
+
+	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
 // What a caller may branch on. ErrFull, ErrTooLarge and ErrBusy mean that the delivery is not stored.
@@ -20,7 +22,7 @@ var (
 	// ErrFull says that the queue, or the namespace's share of it, is full of deliveries that are not processed yet.
 	ErrFull = errors.New("the queue is full")
 	// ErrTooLarge says that the delivery is larger than a message may be.
-	ErrTooLarge = errors.New("the delivery is too large for the queue")
+	ErrTooLarge = delivery.ErrTooLarge
 	// ErrBusy says that too many deliveries wait to be stored.
 	ErrBusy = errors.New("too many deliveries wait to be stored")
 	// ErrClosed says that the queue was closed.
@@ -57,11 +59,15 @@ type Queue struct {
 	dead    *writer
 	lease   *lease      // only on a cluster
 	keeping atomic.Bool // this process hands out what waits on the shelves, and removes what all have processed
+	receive sync.Once
+	// receiving is closed by the first Receive.
+	receiving chan struct{}
+
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all
 	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
 
-	committer, reader, upkeeper, stewardship worker
+	committer, reader, upkeeper, reporter, stewardship worker
 }
 
 // Open opens the queue in o.Dir, or on o.Cluster, and hands out at once what was not processed when it was closed or killed;
@@ -123,6 +129,8 @@ func newQueue(o Options, e *engine) *Queue {
 		window:  newWindow(),
 		dead:    newWriter(e),
 		closed:  make(chan struct{}),
+
+		receiving: make(chan struct{}),
 	}
 	q.retries = newShelf(q, retryPrefix, e.retry, 0)
 	q.once = newShelf(q, oncePrefix, e.once, cmp.Or(o.DeduplicateWindow, DefaultDeduplicateWindow))
@@ -134,6 +142,7 @@ func (q *Queue) start() {
 	q.committer.start(q.commitWaiting)
 	q.reader.start(q.readAhead)
 	q.upkeeper.start(q.upkeep)
+	q.reporter.start(q.report)
 }
 
 // shelves returns both shelves.
@@ -157,6 +166,7 @@ func (q *Queue) Close() error {
 		q.stewardship.stop()
 		q.stopShelves()
 		q.upkeeper.stop()
+		q.reporter.stop()
 		err = q.forgetProcessed()
 		q.engine.close()
 		if q.lock != nil {
@@ -171,8 +181,15 @@ func (q *Queue) Healthy() error {
 	if err := q.closedError(); err != nil {
 		return err
 	}
+	if q.lease != nil && q.lease.alive.since() > leaderless {
+		return fmt.Errorf("no process hands out what waits: the lease %s was not written for %s", q.engine.layout.stream(leaseBucket),
+			leaderless)
+	}
 	return q.engine.healthy()
 }
+
+// leaderless is how long there may be no keeper; an election of the servers and a lapse of the lease take 20 s.
+const leaderless = time.Minute
 
 // closedError returns ErrClosed after Close was called.
 func (q *Queue) closedError() error {
@@ -196,8 +213,8 @@ func (q *Queue) complain(err error, text string, values ...any) {
 // Stats is what a queue holds.
 type Stats struct {
 	// Deliveries counts those that are stored, or are being stored, and not done; zero means that all are processed. A pack
-	// found by Open counts as one until it is read. On a cluster it is what all processes hold, packs counted as one, a second
-	// ago.
+	// found by Open counts as one until it is read. On a cluster it is about what all processes hold, packs counted as one; only
+	// the keeper counts what waits.
 	Deliveries int64
 	// Waiting counts those of them that are postponed and not handed out again yet.
 	Waiting int64
@@ -228,7 +245,7 @@ func (q *Queue) forgetProcessed() error {
 		err = errors.Join(err, s.tidy(ctx, 1))
 	}
 	if q.lease != nil {
-		err = errors.Join(err, q.leave(ctx))
+		err = errors.Join(err, q.leave())
 	}
 	if err != nil {
 		return fmt.Errorf("removing what is processed: %w", err)

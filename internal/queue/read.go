@@ -21,18 +21,31 @@ func (q *Queue) Receive(ctx context.Context) (*Message, error) {
 	if err := q.closedError(); err != nil {
 		return nil, err
 	}
-	select {
-	case <-q.window.tokens:
-		return q.window.next(), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-q.closed:
-		return nil, ErrClosed
+	q.receive.Do(func() { close(q.receiving) })
+	for {
+		select {
+		case <-q.window.tokens:
+			m := q.window.next()
+			if m.shelf == nil || q.mayHandOut() {
+				return m, nil
+			}
+			m.shelf.later(m.slip)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-q.closed:
+			return nil, ErrClosed
+		}
 	}
 }
 
 // readAhead is the reader: it keeps the window filled.
 func (q *Queue) readAhead(ctx context.Context) {
+	if q.engine.shared() {
+		select {
+		case <-q.receiving: // what nobody processes here is for others
+		case <-ctx.Done():
+		}
+	}
 	for ctx.Err() == nil {
 		if err := q.read(ctx, q.awaitRoom(ctx)); err != nil && ctx.Err() == nil {
 			q.complain(err, "reading was interrupted and goes on")
@@ -60,7 +73,14 @@ func (q *Queue) read(ctx context.Context, packs int) error {
 	if packs == 0 {
 		return nil
 	}
-	batch, err := q.engine.consumer.Fetch(packs, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(fetchBeat))
+	options := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	if q.engine.shared() {
+		if err := q.engine.away(); err != nil {
+			return err
+		}
+		options = append(options, jetstream.FetchHeartbeat(fetchBeat))
+	}
+	batch, err := q.engine.consumer.Fetch(packs, options...)
 	if err != nil {
 		return fmt.Errorf("asking for packs: %w", err)
 	}
@@ -82,7 +102,7 @@ func (q *Queue) take(msg jetstream.Msg) {
 		return
 	}
 	seq := meta.Sequence.Stream
-	if p, processed := q.window.find(seq); p != nil {
+	if p, processed := q.window.find(seq, meta.Timestamp); p != nil {
 		if processed {
 			q.ack(msg) // the first acknowledgement was lost
 		}
@@ -90,7 +110,7 @@ func (q *Queue) take(msg jetstream.Msg) {
 	}
 	deliveries, err := unpack(msg.Data())
 	namespace, _ := q.engine.layout.packNamespace(msg.Subject())
-	p := &readPack{msg: msg, seq: seq, namespace: namespace, size: len(msg.Data()) - 1, left: len(deliveries)}
+	p := &readPack{msg: msg, seq: seq, stored: meta.Timestamp, namespace: namespace, size: len(msg.Data()) - 1, left: len(deliveries)}
 	if err != nil {
 		q.refuse(p, err)
 		return

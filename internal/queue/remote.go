@@ -56,8 +56,11 @@ const (
 	// still is there: twice without an answer is a no.
 	reconnectWait = 250 * time.Millisecond
 	pingInterval  = 2 * time.Second
-	// openPause is the pause between two attempts to open the queue.
-	openPause = time.Second
+	// flushTime is how long a server may take nothing of what is sent before another is tried.
+	flushTime = 4 * time.Second
+	// attemptTime bounds an attempt to open the queue, and openPause is the pause between two.
+	attemptTime = 15 * time.Second
+	openPause   = time.Second
 )
 
 // openRemote connects to the cluster and opens the streams. It tries for a while: servers may be starting, too.
@@ -69,34 +72,42 @@ func openRemote(ctx context.Context, o Options) (*engine, error) {
 	if err := checkNamespace(cmp.Or(o.Cluster.Name, defaultName)); err != nil {
 		return nil, fmt.Errorf("naming the queue: %w", err)
 	}
-	limited, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	var last error
+	deadline := time.Now().Add(startTime)
 	for {
-		e := &engine{maxBytes: cmp.Or(o.MaxBytes, remoteMaxBytes), layout: o.Cluster.layout()}
-		err := e.open(
-			func() error { return e.connect(o.Cluster.URL, options...) },
-			func() error { return e.fitPayload() },
-			func() error { return e.checkSync(limited, o.Cluster) },
-			func() error { return e.openStreams(limited) },
-			func() error { return e.openConsumer(limited) },
-			func() error { return e.openLease(limited) },
-			func() error { return e.reachStreams(limited) },
-			func() error { return e.findBacklog(limited) },
-		)
+		e, err := o.attempt(ctx, options)
 		if err == nil {
 			return e, nil
 		}
-		if limited.Err() != nil && last != nil {
-			return nil, last // says more than that the time is over
+		if ctx.Err() != nil || permanent(err) || time.Now().After(deadline) {
+			return nil, err
 		}
-		last = explain(err)
-		if limited.Err() != nil || permanent(last) {
-			return nil, last
-		}
-		o.Log.Info("the queue cannot be opened now and will be tried again", "reason", last.Error())
-		sleep(limited, openPause)
+		o.Log.Info("the queue cannot be opened now and will be tried again", "reason", err.Error())
+		sleep(ctx, openPause)
 	}
+}
+
+// attempt tries once to connect and to open the streams.
+func (o *Options) attempt(ctx context.Context, options []nats.Option) (*engine, error) {
+	limited, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	e := &engine{maxBytes: cmp.Or(o.MaxBytes, remoteMaxBytes), layout: o.Cluster.layout()}
+	err := e.open(
+		func() error { return e.connect(o.Cluster.URL, options...) },
+		func() error { return e.fitPayload() },
+		func() error { return e.checkSync(limited, o.Cluster) },
+		func() error { return e.openStreams(limited) },
+		func() error { return e.openConsumer(limited) },
+		func() error { return e.openLease(limited) },
+		func() error { return e.reachStreams(limited) },
+		func() error { return e.findBacklog(limited) },
+	)
+	if err == nil {
+		return e, nil
+	}
+	if e.conn != nil && errors.Is(e.conn.LastError(), nats.ErrPermissionViolation) {
+		err = fmt.Errorf("%w: %w", e.conn.LastError(), err) // or it says only that no answer came
+	}
+	return nil, explain(err)
 }
 
 // layout says how the queue lies on the cluster. Its names have a prefix, for the servers may have other users.
@@ -120,7 +131,10 @@ func (c *Cluster) options(log logr.Logger) ([]nats.Option, error) {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.PingInterval(pingInterval),
-		nats.ReconnectBufSize(-1), // what cannot be sent now must fail now, and not be sent when its sender has left
+		nats.FlusherTimeout(flushTime),
+		nats.ReconnectOnFlusherError(),
+		nats.IgnoreAuthErrorAbort(), // credentials may be mended
+		nats.ReconnectBufSize(-1),   // what cannot be sent now must fail now, and not be sent when its sender has left
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Error(err, "the connection is lost and will be made again")
@@ -139,7 +153,11 @@ func (c *Cluster) options(log logr.Logger) ([]nats.Option, error) {
 	if c.TLSDir == "" {
 		return options, nil
 	}
-	options = append(options, nats.RootCAs(filepath.Join(c.TLSDir, "ca.crt")))
+	authorities := filepath.Join(c.TLSDir, "ca.crt")
+	if _, err := os.Stat(authorities); err != nil {
+		return nil, fmt.Errorf("reading the authorities for NATS: %w", err)
+	}
+	options = append(options, nats.RootCAs(authorities))
 	if _, err := os.Stat(filepath.Join(c.TLSDir, "tls.crt")); err == nil {
 		options = append(options, nats.ClientCert(filepath.Join(c.TLSDir, "tls.crt"), filepath.Join(c.TLSDir, "tls.key")))
 	}
@@ -170,10 +188,12 @@ func (e *engine) reachStreams(ctx context.Context) error {
 		e.layout.subject(deadPrefix) + "none",
 	} {
 		for {
-			_, err := e.js.Publish(ctx, subject, nil, jetstream.WithExpectStream("none"), jetstream.WithRetryAttempts(0))
+			limited, cancel := context.WithTimeout(ctx, publishTime)
+			_, err := e.js.Publish(limited, subject, nil, jetstream.WithExpectStream("none"), jetstream.WithRetryAttempts(0))
+			cancel()
 			var api *jetstream.APIError
-			if errors.As(err, &api) && api.ErrorCode == codeOtherStream {
-				break
+			if errors.As(err, &api) {
+				break // the stream has answered that it is another
 			}
 			if ctx.Err() != nil {
 				return fmt.Errorf("reaching the streams: %w", err)
@@ -184,11 +204,14 @@ func (e *engine) reachStreams(ctx context.Context) error {
 	return nil
 }
 
+// errSmallPayload says that the servers take only small messages.
+var errSmallPayload = errors.New("NATS takes messages")
+
 // fitPayload finds out how large a delivery may be.
 func (e *engine) fitPayload() error {
 	most := e.conn.MaxPayload()
 	if most < leastPayload {
-		return fmt.Errorf("NATS takes messages of %d bytes: set max_payload to 1MB at least, better to 8MB", most)
+		return fmt.Errorf("%w of %d bytes: set max_payload to 1MB at least, better to 8MB", errSmallPayload, most)
 	}
 	e.layout.largest = min(e.layout.largest, int(most)-messageSlack)
 	return nil
@@ -202,7 +225,7 @@ var errLazyServer = fmt.Errorf("NATS does not say that it fsyncs what it acknowl
 // checkSync asks the server that is connected how it is tagged. A cluster checks the tags of all servers, when it places the
 // streams, but a single server does not.
 func (e *engine) checkSync(ctx context.Context, c *Cluster) error {
-	if c.AllowLazySync {
+	if c.AllowLazySync || e.conn.ConnectedClusterName() != "" {
 		return nil
 	}
 	reply, err := e.conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
@@ -228,7 +251,6 @@ const (
 	codeAccountStorage jetstream.ErrorCode = 10002
 	codeNoPeers        jetstream.ErrorCode = 10005
 	codeNoStorage      jetstream.ErrorCode = 10047
-	codeOtherStream    jetstream.ErrorCode = 10060
 	codeNoReplicas     jetstream.ErrorCode = 10074
 )
 
@@ -237,6 +259,8 @@ func explain(err error) error {
 	var api *jetstream.APIError
 	errors.As(err, &api)
 	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return fmt.Errorf("%w: give the user the permissions of docs/operating.md", err)
 	case errors.Is(err, nats.ErrAuthorization):
 		return fmt.Errorf("%w: name a file with what the servers ask for in --nats-credentials", err)
 	case api == nil:
@@ -259,5 +283,6 @@ func explain(err error) error {
 func permanent(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == codeNoReplicas ||
-		errors.Is(err, nats.ErrAuthorization) || errors.Is(err, errLazyServer) && api == nil
+		errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) ||
+		errors.Is(err, errLazyServer) && api == nil || errors.Is(err, errSmallPayload)
 }

@@ -64,8 +64,11 @@ func (s *shelf) start() {
 	s.loaded = make(chan struct{})
 	s.follower.start(s.follow)
 	s.hander.start(func(ctx context.Context) {
-		if err := s.horizon.awaitWhole(ctx); err != nil && ctx.Err() == nil {
-			s.queue.log.Error(err, "messages cannot be read; the queue's files are damaged", "stream", s.name())
+		for err := s.horizon.awaitWhole(ctx); err != nil && ctx.Err() == nil; err = s.horizon.awaitWhole(ctx) {
+			if !s.queue.engine.shared() {
+				s.queue.log.Error(err, "messages cannot be read; the queue's files are damaged", "stream", s.name())
+				break
+			}
 		}
 		close(s.loaded)
 		s.handOut(ctx)
@@ -134,6 +137,10 @@ func shelfNamespace(subject string) string {
 // handOut is the shelf's goroutine: it hands out what is due.
 func (s *shelf) handOut(ctx context.Context) {
 	for ctx.Err() == nil {
+		if !s.queue.mayHandOut() {
+			sleep(ctx, leaseInterval)
+			continue
+		}
 		n, wait := s.slips.next(time.Now().UnixMilli())
 		if n != nil {
 			s.fetch(ctx, n)
@@ -151,7 +158,11 @@ func (s *shelf) handOut(ctx context.Context) {
 
 // fetch reads the message of a slip and passes it on to the window.
 func (s *shelf) fetch(ctx context.Context, n *slip) {
-	raw, err := s.stream.GetMsg(ctx, n.seq)
+	var raw *jetstream.RawStreamMsg
+	err := s.queue.engine.away()
+	if err == nil {
+		raw, err = s.stream.GetMsg(ctx, n.seq)
+	}
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		s.lose(ctx, n)
@@ -177,18 +188,20 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 // missedOften is how often a server of a cluster must say that a message is not there: it may have become the leader just now.
 const missedOften = 3
 
-// lose gives up a slip, the message of which is not in the stream. A later message may have replaced it.
+// lose gives up a slip, the message of which is not in the stream. A later message may have replaced it, or another process have
+// done it.
 func (s *shelf) lose(ctx context.Context, n *slip) {
-	if n.missed++; s.queue.engine.shared() && n.missed < missedOften {
+	last, err := s.stream.GetLastMsgForSubject(ctx, n.subject)
+	unknown := err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && last.Sequence == n.seq
+	shared := s.queue.engine.shared()
+	if n.missed++; unknown || shared && n.missed < missedOften {
 		s.later(n)
 		return
 	}
-	if s.slips.lost(n) {
-		if _, err := s.stream.GetLastMsgForSubject(ctx, n.subject); err != nil {
-			s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
-		}
+	if s.slips.lost(n) && err != nil && !shared {
+		s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
 	}
-	s.queue.shares.unreserve(n.namespace, n.size)
+	s.free(n)
 }
 
 // later lets a slip wait again that cannot be handed out now.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"container/heap"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -24,7 +25,6 @@ type slip struct {
 	due       int64 // when it is handed out, in Unix milliseconds
 	handed    bool
 	missed    int // how often its message was not found
-	term      int // of the slips when it was taken up
 	index     int // in its heap while it waits
 }
 
@@ -44,7 +44,6 @@ type slips struct {
 	held     int                  // handed out and not done
 	heldSize int
 	finished []finishedSlip // done, and still in the stream
-	term     int            // counts how often all was forgotten
 	wake     chan struct{}  // capacity 1; holds a token when next may have another answer
 }
 
@@ -65,7 +64,6 @@ func (s *slips) put(n *slip) (void *slip) {
 	if old != nil && old.seq >= n.seq {
 		return n
 	}
-	n.term = s.term
 	s.newest[n.subject] = n
 	s.push(n)
 	signal(s.wake)
@@ -118,7 +116,7 @@ func (s *slips) rotate() {
 func (s *slips) done(n *slip, delivery string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.giveUp(n) || n.term != s.term {
+	if s.giveUp(n) {
 		s.finished = append(s.finished, finishedSlip{n, delivery})
 	}
 }
@@ -210,12 +208,12 @@ func (s *slips) sizes() (sizes map[string]int64, n int64) {
 	return sizes, int64(len(s.newest))
 }
 
-// clear begins a new term, which knows nothing. What is handed out counts until it is done.
+// clear forgets what waits.
 func (s *slips) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.term++
-	s.newest, s.waiting, s.turns, s.waits = make(map[string]*slip), make(map[string]*slipHeap), nil, 0
+	maps.DeleteFunc(s.newest, func(_ string, n *slip) bool { return !n.handed })
+	s.waiting, s.turns, s.waits = make(map[string]*slipHeap), nil, 0
 }
 
 // waiters returns how many wait until they are due, or for room.

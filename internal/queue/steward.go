@@ -27,10 +27,17 @@ func (q *Queue) steward(ctx context.Context) {
 
 // lookAround renews or seeks the lease, begins or ends the work of the keeper, and measures.
 func (q *Queue) lookAround(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, publishTime)
+	if err := q.engine.away(); err != nil {
+		return err
+	}
+	// What is written must be known, also when the process ends meanwhile.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTime)
 	defer cancel()
 	held, waiting := q.waiting()
-	kept, err := q.lease.look(limited, q.shares.large(held))
+	if !q.knowsShelves() {
+		held = maps.Clone(q.lease.held)
+	}
+	kept, err := q.lease.look(limited, q.shares.large(held), q.wanted())
 	switch {
 	case kept && !q.keeping.Load():
 		q.log.Info("this process hands out what waits", "process", q.lease.id)
@@ -43,6 +50,34 @@ func (q *Queue) lookAround(ctx context.Context) error {
 		held = maps.Clone(q.lease.held)
 	}
 	return errors.Join(err, q.measure(limited, held, waiting))
+}
+
+// wanted reports whether this process has begun to process deliveries: before, it takes none from the others.
+func (q *Queue) wanted() bool {
+	select {
+	case <-q.receiving:
+		return true
+	default:
+		return false
+	}
+}
+
+// knowsShelves reports whether this process is the keeper and has taken up all that waits.
+func (q *Queue) knowsShelves() bool {
+	if !q.keeping.Load() {
+		return false
+	}
+	for _, s := range q.shelves() {
+		if _, whole, _ := s.horizon.look(); !whole {
+			return false
+		}
+	}
+	return true
+}
+
+// mayHandOut reports whether what is on the shelves is this process's to hand out. One that was paused asks before it goes on.
+func (q *Queue) mayHandOut() bool {
+	return q.lease == nil || q.keeping.Load() && q.lease.renewed.since() <= leaseYield
 }
 
 // keep begins the work of the keeper.
@@ -95,10 +130,16 @@ func (q *Queue) measure(ctx context.Context, held map[string]int64, waiting int6
 	return nil
 }
 
+// leaveTime bounds what Close does for the others.
+const leaveTime = 5 * time.Second
+
 // leave ends the part of this process in a queue that others share: what it holds is theirs at once.
-func (q *Queue) leave(ctx context.Context) error {
+func (q *Queue) leave() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
 	var err error
-	for _, p := range q.window.held() {
+	held, _ := q.window.read()
+	for _, p := range held {
 		err = errors.Join(err, p.msg.Nak())
 	}
 	return errors.Join(err, q.engine.readConn.FlushWithContext(ctx), q.lease.release(ctx))

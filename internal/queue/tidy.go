@@ -137,7 +137,20 @@ func (s *shelf) mark(ctx context.Context, f finishedSlip) error {
 	defer s.writer.release(m)
 	_, err := s.writer.write(ctx, m)
 	if shared && errors.Is(err, errTaken) {
-		return nil // another process has done it, too, or an earlier answer was lost
+		return s.checkMarked(ctx, f)
+	}
+	return err
+}
+
+// checkMarked returns nil when a message is not the last of its subject any more: an earlier attempt came through, or another
+// process has done the same. Otherwise an attempt may still be on its way.
+func (s *shelf) checkMarked(ctx context.Context, f finishedSlip) error {
+	last, err := s.stream.GetLastMsgForSubject(ctx, f.subject)
+	if err == nil && last.Sequence == f.seq {
+		return errTaken
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
 	}
 	return err
 }

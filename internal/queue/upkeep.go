@@ -20,33 +20,30 @@ const (
 	stragglerPart = 8
 )
 
-// upkeep is the last goroutine: it removes what is processed and reports what is in progress.
+// upkeep is a goroutine: it removes what is processed.
 func (q *Queue) upkeep(ctx context.Context) {
-	purge, progress := time.NewTicker(purgeInterval), time.NewTicker(progressInterval)
-	defer purge.Stop()
-	defer progress.Stop()
+	tick := time.NewTicker(purgeInterval)
+	defer tick.Stop()
 	for {
 		select {
-		case <-purge.C:
+		case <-tick.C:
 			if err := q.removeProcessed(ctx); err != nil && ctx.Err() == nil {
 				q.complain(err, "what is processed could not be removed and will be later")
 			}
-		case <-progress.C:
-			q.reportProgress()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// removeProcessed removes what is processed from all streams, as far as it is worth it, and leaves the rest for the next time
-// before what is in progress must be reported.
+// removeProcessed removes what is processed from all streams, as far as it is worth it.
 func (q *Queue) removeProcessed(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, progressInterval)
-	defer cancel()
-	err := q.purge(limited, stragglerAge, stragglerPart)
+	if err := q.engine.away(); err != nil {
+		return err
+	}
+	err := q.purge(ctx, stragglerAge, stragglerPart)
 	for _, s := range q.shelves() {
-		err = errors.Join(err, s.tidy(limited, stragglerPart))
+		err = errors.Join(err, s.tidy(ctx, stragglerPart))
 	}
 	return err
 }
@@ -59,7 +56,7 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	if err != nil {
 		return err
 	}
-	if floor > q.purged && q.keeping.Load() {
+	if floor > q.purged {
 		if err := q.engine.purgeThrough(ctx, floor); err != nil {
 			return err
 		}
@@ -75,8 +72,8 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	return nil
 }
 
-// inProgress is what a message is answered with to say that it is still being processed.
-const inProgress = "+WPI"
+// What a message is answered with to say that it is still being processed, or that it is processed.
+const inProgress, acknowledged = "+WPI", "+ACK"
 
 // awaitAcks returns when the server has seen all acknowledgements. It sees those of a connection in order, so one more that it
 // must confirm is enough; "in progress" changes nothing for a pack that is acknowledged.
@@ -91,12 +88,38 @@ func (q *Queue) awaitAcks(ctx context.Context) error {
 	return nil
 }
 
-// reportProgress keeps the server from handing out again what is held.
-func (q *Queue) reportProgress() {
-	for _, p := range q.window.held() {
-		if err := p.msg.InProgress(); err != nil {
-			q.complain(err, "the server cannot be told what is in progress")
+// report is a goroutine: it keeps the server from handing out again what is held.
+func (q *Queue) report(ctx context.Context) {
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := q.reportProgress(); err != nil && ctx.Err() == nil {
+				q.complain(err, "the server cannot be told what is in progress")
+			}
+		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// reportProgress says which packs are in progress. To servers elsewhere it says again which are processed: what it said while
+// none was there is lost.
+func (q *Queue) reportProgress() error {
+	held, processed := q.window.read()
+	for _, p := range held {
+		if err := p.msg.InProgress(); err != nil {
+			return err
+		}
+	}
+	if !q.engine.shared() {
+		return nil
+	}
+	for _, p := range processed {
+		if err := q.engine.readConn.Publish(p.msg.Reply(), []byte(acknowledged)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -52,6 +52,7 @@ func (m *Message) Done() {
 type readPack struct {
 	msg       jetstream.Msg
 	seq       uint64
+	stored    time.Time // by the server's clock
 	namespace string
 	size      int // of its deliveries
 	left      int // deliveries that are not done; guarded by the window's mutex
@@ -86,12 +87,16 @@ func (w *window) fits() int {
 	return min((inboxDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
 }
 
-// find returns the pack of this sequence if it was read before, and whether it is processed.
-func (w *window) find(seq uint64) (p *readPack, processed bool) {
+// find returns the pack of this sequence that was stored then, if it was read before, and whether it is processed. Servers that
+// lost the end of a stream give its sequences to others.
+func (w *window) find(seq uint64, stored time.Time) (p *readPack, processed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p = w.packs[seq]
-	return p, p != nil && p.left == 0
+	if p == nil || !p.stored.Equal(stored) {
+		return nil, false
+	}
+	return p, p.left == 0
 }
 
 // add takes in a pack and its messages.
@@ -150,17 +155,18 @@ func (w *window) done(p *readPack) bool {
 	return last
 }
 
-// held returns the packs that are not processed.
-func (w *window) held() []*readPack {
+// read returns the packs that are held and not processed, and those that are processed and maybe not acknowledged.
+func (w *window) read() (held, processed []*readPack) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var held []*readPack
 	for _, p := range w.packs {
 		if p.left > 0 {
 			held = append(held, p)
+		} else {
+			processed = append(processed, p)
 		}
 	}
-	return held
+	return held, processed
 }
 
 // anyPack returns one of the packs, or nil when there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -22,6 +23,7 @@ const (
 // come wait; then many go in one batch, few one by one (see batch.go).
 type writer struct {
 	layout *layout
+	away   func() error // an error while no server is connected
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	turns  *semaphore.Weighted
@@ -45,7 +47,7 @@ type written struct {
 }
 
 func newWriter(e *engine) *writer {
-	return &writer{layout: &e.layout, conn: e.conn, js: e.js, turns: semaphore.NewWeighted(writerBytes)}
+	return &writer{layout: &e.layout, away: e.away, conn: e.conn, js: e.js, turns: semaphore.NewWeighted(writerBytes)}
 }
 
 // acquire waits for a turn to write m. The caller gives it back with release.
@@ -76,6 +78,9 @@ func (w *writer) write(ctx context.Context, m *nats.Msg) (uint64, error) {
 
 // try stores m in so much time as the server may take.
 func (w *writer) try(ctx, limited context.Context, m *nats.Msg) (uint64, error) {
+	if err := w.away(); err != nil {
+		return 0, err
+	}
 	limited, cancel := context.WithTimeout(limited, w.layout.patience)
 	defer cancel()
 	var result written
@@ -135,10 +140,12 @@ func (w *writer) storeWaiting() {
 	}
 }
 
-// next takes what waits, as much as fits into a batch, or says that the writer is no longer busy.
+// next takes what waits, as much as fits into a batch, or says that the writer is no longer busy. Who has given up waits no
+// more.
 func (w *writer) next() []*writing {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.waiting = slices.DeleteFunc(w.waiting, func(one *writing) bool { return one.ctx.Err() != nil })
 	n, size := 0, 0
 	for n < min(len(w.waiting), batchMessages) && (n == 0 || size+len(w.waiting[n].msg.Data) <= batchBytes) {
 		size += len(w.waiting[n].msg.Data)
