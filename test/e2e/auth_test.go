@@ -82,7 +82,7 @@ func startPosting(every time.Duration, r request) *posting {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				a, _ := sendWithoutCurl(context.Background(), r) // one without an answer has status 0
+				a, _ := hookstorm.send(context.Background(), r) // one without an answer has status 0
 				p.statuses[a.status]++
 			}
 		}
@@ -198,12 +198,12 @@ var _ = Describe("Signing keys", func() {
 		removal := client.RawPatch(types.MergePatchType, []byte(`{"data": {"key": null}}`))
 		Expect(admin.Patch(ctx, secretNamed(namespace, "keys"), removal)).To(Succeed())
 		Eventually(ctx, func() (int, error) {
-			a, err := sendWithoutCurl(ctx, github.post(before, path, `{}`))
+			a, err := hookstorm.send(ctx, github.post(before, path, `{}`))
 			return a.status, err
 		}).WithTimeout(10 * time.Second).WithPolling(5 * time.Millisecond).Should(Equal(http.StatusUnauthorized))
 		dead := time.Since(begin)
 		Consistently(ctx, func() (int, error) {
-			a, err := sendWithoutCurl(ctx, github.post(before, path, `{}`))
+			a, err := hookstorm.send(ctx, github.post(before, path, `{}`))
 			return a.status, err
 		}).WithTimeout(300 * time.Millisecond).Should(Equal(http.StatusUnauthorized))
 		statuses := steady.Stop()

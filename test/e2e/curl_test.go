@@ -68,7 +68,7 @@ func (a answer) Delivery() string { return a.header.Get("X-Delivery-Id") }
 func send(ctx context.Context, r request) (answer, error) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		return sendWithoutCurl(ctx, r)
+		return hookstorm.send(ctx, r)
 	}
 	arguments := []string{
 		"--disable", "--noproxy", "*", "--silent", "--show-error", "--include", "--path-as-is", "--max-time", "10", "--request", r.method,
@@ -88,8 +88,9 @@ func send(ctx context.Context, r request) (answer, error) {
 	return read(http.ReadResponse(bufio.NewReader(&stdout), nil))
 }
 
-func sendWithoutCurl(ctx context.Context, r request) (answer, error) {
-	sent, err := http.NewRequestWithContext(ctx, r.method, hookstorm.URL(r.path), strings.NewReader(r.body))
+// send sends a request without curl.
+func (s *server) send(ctx context.Context, r request) (answer, error) {
+	sent, err := http.NewRequestWithContext(ctx, r.method, s.URL(r.path), strings.NewReader(r.body))
 	if err != nil {
 		return answer{}, fmt.Errorf("making the request: %w", err)
 	}

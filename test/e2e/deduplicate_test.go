@@ -98,7 +98,7 @@ var _ = Describe("A delivery that is sent again", func() {
 		answers := make([]answer, times)
 		var all sync.WaitGroup
 		for i := range answers {
-			all.Go(func() { answers[i], _ = sendWithoutCurl(ctx, signed) })
+			all.Go(func() { answers[i], _ = hookstorm.send(ctx, signed) })
 		}
 		all.Wait()
 		news := 0

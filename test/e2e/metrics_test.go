@@ -104,7 +104,7 @@ var _ = Describe("Metrics", func() {
 			for range times {
 				path := fmt.Sprintf("%x", rand.Uint64())
 				for _, r := range []request{post(short(path), `{}`), post(short(path), `{}`).as(""), get("/" + path), post(namespaced(path, path), `{}`)} {
-					_, err := sendWithoutCurl(ctx, r)
+					_, err := hookstorm.send(ctx, r)
 					Expect(err).NotTo(HaveOccurred())
 				}
 			}

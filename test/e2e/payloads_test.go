@@ -129,7 +129,7 @@ var _ = Describe("Real payloads", func() {
 				content, err := os.ReadFile(file)
 				Expect(err).NotTo(HaveOccurred())
 				name := filepath.Base(file)
-				a, err := sendWithoutCurl(ctx, s.send(short(namespace+"/"+s.directory), strings.TrimSuffix(name, ".json"), string(content)))
+				a, err := hookstorm.send(ctx, s.send(short(namespace+"/"+s.directory), strings.TrimSuffix(name, ".json"), string(content)))
 				Expect(err).NotTo(HaveOccurred())
 				if why, bad := refusedPayloads[s.directory+"/"+name]; bad {
 					Expect(a.status).To(Equal(http.StatusBadRequest), file)

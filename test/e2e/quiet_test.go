@@ -46,7 +46,7 @@ var _ = Describe("Who may not post", func() {
 					requests = append(requests, other)
 				}
 				for _, r := range requests {
-					a, err := sendWithoutCurl(ctx, r)
+					a, err := hookstorm.send(ctx, r)
 					Expect(err).NotTo(HaveOccurred())
 					a.header.Del("X-Request-Id")
 					a.header.Del("Date")

@@ -25,18 +25,21 @@ const readyTime = time.Minute
 // server is a HookStorm on a data directory of its own. Each start is on another port: the old one may be a client's by then.
 type server struct {
 	kubeconfig, dataDir string
-	log                 string // a file; all starts write to it
-	pid                 string // a file with the process id
+	flags               []string // of all starts
+	log                 string   // a file; all starts write to it
+	pid                 string   // a file with the process id
 
 	address string // where senders post
 	metrics string // where metrics are served
 	process *cluster.Process
 }
 
-// newServer returns a HookStorm with its files in a directory. It reaches the API server as a kubeconfig says.
-func newServer(kubeconfig, dir string) *server {
+// newServer returns a HookStorm with its files in a directory. It reaches the API server as a kubeconfig says. The flags are
+// those of each start, beside the usual ones.
+func newServer(kubeconfig, dir string, flags ...string) *server {
 	return &server{
-		kubeconfig: kubeconfig, dataDir: filepath.Join(dir, "data"), log: filepath.Join(dir, "log"), pid: filepath.Join(dir, "pid"),
+		kubeconfig: kubeconfig, dataDir: filepath.Join(dir, "data"), flags: flags,
+		log: filepath.Join(dir, "log"), pid: filepath.Join(dir, "pid"),
 	}
 }
 
@@ -64,7 +67,7 @@ func (s *server) Start(ctx context.Context, flags ...string) {
 	output, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	Expect(err).NotTo(HaveOccurred())
 	defer output.Close()
-	arguments := slices.Concat([]string{"-c", tellPID, s.pid, binary}, s.arguments(s.address, health), []string{"--metrics-bind-address=" + s.metrics}, flags)
+	arguments := slices.Concat([]string{"-c", tellPID, s.pid, binary}, s.arguments(s.address, health), []string{"--metrics-bind-address=" + s.metrics}, s.flags, flags)
 	s.process, err = cluster.Launch("hookstorm", output, "/bin/sh", arguments...)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithTimeout(ctx, readyTime)

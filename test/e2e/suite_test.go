@@ -2,8 +2,8 @@
 // with the race detector, runs as its ServiceAccount, manifests are applied with kubectl and deliveries posted with curl. What
 // a spec looks at is what a user sees: answers, resources, conditions, Events.
 //
-// The suite has one control plane and one HookStorm, which some specs end and start again on the same data; so specs run one
-// after the other. Each has a namespace of its own. HOOKSTORM_SOAK=1 makes the kill test and the outage longer.
+// The suite has one control plane and one HookStorm, which some specs end and start again on the same data, or put two that share
+// a queue in the place of; so specs run one after the other. Each has a namespace of its own. HOOKSTORM_SOAK=1 makes the kill test and the outage longer.
 //
 // Specs make credentials with canary, or note with secret those that they get. None may be found outside of Secrets.
 package e2e_test
