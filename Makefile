@@ -1,6 +1,7 @@
 # Everything that is done with this repository. "make" alone lists it.
 
 IMG        ?= hookstorm/hookstorm:latest
+CONFIG     ?= config/default
 TEST_FLAGS ?=
 FUZZ_TIME  ?= 5s
 BIN        := bin
@@ -130,5 +131,5 @@ install: ## Install the CRDs in the cluster that kubectl uses
 	kubectl wait --for=condition=Established -f config/crd/bases
 
 .PHONY: deploy
-deploy: install ## Install all of HookStorm in the cluster that kubectl uses, with the image IMG
-	kubectl kustomize config/default | sed 's|image: hookstorm/hookstorm:latest|image: $(IMG)|' | kubectl apply --server-side -f -
+deploy: install ## Install all of HookStorm (CONFIG=config/nats: on NATS) in the cluster that kubectl uses, with the image IMG
+	kubectl kustomize $(CONFIG) | sed 's|image: hookstorm/hookstorm:latest|image: $(IMG)|' | kubectl apply --server-side -f -
