@@ -42,8 +42,23 @@ func abandon(q *Queue) {
 		q.reader.stop()
 		q.stopShelves()
 		q.upkeeper.stop()
+		q.reporter.stop()
 		q.engine.close()
 	})
+}
+
+// awaitLooks waits until a process has looked at the lease twice more, so that it has had its chance to take it.
+func awaitLooks(t testing.TB, q *Queue) {
+	t.Helper()
+	for range 2 {
+		before := q.lease.alive.at.Load()
+		eventually(t, func() string {
+			if q.lease.alive.at.Load() == before {
+				return "the lease was not looked at"
+			}
+			return ""
+		})
+	}
 }
 
 // receiveFrom returns what either of some queues hands out, n messages. One more may be taken and lost.
@@ -107,7 +122,7 @@ func TestProcessesOnOneServerShareTheirQueue(t *testing.T) {
 func TestADuplicateIsFoundByEveryProcess(t *testing.T) {
 	t.Parallel()
 	o := oneServer(t)
-	o.DeduplicateWindow = 4 * time.Second
+	o.DeduplicateWindow = 15 * time.Second
 	a, b := openWith(t, o), openWith(t, o)
 	if _, duplicate := publishOnce(t, b, "x", "a", 0); duplicate {
 		t.Fatal("the first is taken for a duplicate")
@@ -184,6 +199,8 @@ func TestWhatAProcessHeldIsHandedOutByAnother(t *testing.T) {
 			want := []string{"later-000000 progress", "once-000000 ", "pack-000000 ", "retry-000000 progress"}
 			receive(t, a, len(want))
 			b := openWith(t, o)
+			expectNothing(t, b)
+			awaitLooks(t, b)
 			expectNothing(t, b)
 			end(t, a)
 			ms := receiveFrom(t, len(want), b)

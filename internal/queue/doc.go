@@ -30,8 +30,9 @@
 // hold is measured each second (steward.go). A delivery may then be handed out twice: to a process that was paused, or was cut
 // off from the servers, and to another.
 //
-// All exported functions and methods may be called from any goroutine. A Queue has seven goroutines of its own beside those
+// All exported functions and methods may be called from any goroutine. A Queue has eight goroutines of its own beside those
 // of the server: the committer (commit.go), the reader (read.go), two for each shelf, of which one hands out (shelf.go) and one
-// follows the stream (follow.go), and the upkeep (upkeep.go). Close stops them in this order, then the server, then gives the
-// directory back. One that is shared has an eighth, the steward, which starts and stops those of the shelves.
+// follows the stream (follow.go), the upkeep and the reporter (upkeep.go). Close stops them in this order, then the server, then
+// gives the directory back. One that is shared has a ninth, the steward, which starts and stops those of the shelves, and is
+// stopped before them.
 package queue

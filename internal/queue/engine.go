@@ -41,6 +41,8 @@ type engine struct {
 	lease    jetstream.KeyValue // only on a cluster
 	maxBytes int64
 	found    backlog // what the stream of packs held when it was opened
+
+	reconnected chan struct{} // capacity 1; holds a token when a server is connected again
 }
 
 // openEngine starts the server in the data directory and opens the streams.

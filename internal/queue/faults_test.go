@@ -115,8 +115,8 @@ func (tr *traffic) counts() []int {
 	return slices.Clone(tr.acks)
 }
 
-// halt ends the publishers, waits until all that was acknowledged is processed, and ends the receivers.
-func (tr *traffic) halt() {
+// halt ends the publishers, waits until all that was acknowledged is processed and nothing is left, and ends the receivers.
+func (tr *traffic) halt(q *Queue) {
 	tr.t.Helper()
 	tr.stop()
 	tr.running.Wait()
@@ -134,6 +134,10 @@ func (tr *traffic) halt() {
 		}
 		return ""
 	})
+	awaitMessages(tr.t, q.engine.retry, 0)
+	awaitMessages(tr.t, q.engine.stream, 0)
+	tr.drained()
+	tr.received.Wait()
 	twice := 0
 	for _, n := range tr.done {
 		if n > 1 {
@@ -141,8 +145,6 @@ func (tr *traffic) halt() {
 		}
 	}
 	tr.t.Logf("%d acknowledged, %d refused, %d processed, %d of them more than once", len(tr.acked), tr.refused.Load(), len(tr.done), twice)
-	tr.drained()
-	tr.received.Wait()
 }
 
 func TestNothingAcknowledgedIsLostWhenServersFail(t *testing.T) {
@@ -171,12 +173,42 @@ func TestNothingAcknowledgedIsLostWhenServersFail(t *testing.T) {
 		servers.Ready()
 		traffic.flow("all were killed and are ready again")
 	}
-	traffic.halt()
+	traffic.halt(qs[0])
 	for _, q := range qs {
 		eventually(t, func() string { return textOf(q.Healthy()) })
 	}
-	awaitMessages(t, qs[0].engine.retry, 0)
-	awaitMessages(t, qs[0].engine.stream, 0)
+}
+
+func TestAnOutageOfTheServersLeavesTheLeaseWithItsHolder(t *testing.T) {
+	t.Parallel()
+	servers := queuetest.Start(t, queuetest.Options{})
+	o := onServer(servers.URL())
+	a := openWith(t, o)
+	publishOnce(t, a, "x", "a", 0)
+	m := receive(t, a, 1)[0]
+	b := openWith(t, o)
+	expectNothing(t, b)
+	awaitLooks(t, b)
+
+	servers.KillAll()
+	eventuallyWithin(t, 3*leaseLapse, func() string {
+		if b.lease.alive.since() < leaseLapse+2*leaseInterval {
+			return "the lease has not lapsed"
+		}
+		return ""
+	})
+	servers.StartAll()
+	awaitLooks(t, a)
+	awaitLooks(t, b)
+	if !a.keeping.Load() || b.keeping.Load() {
+		t.Error("the lease has passed to another process")
+	}
+	for _, q := range []*Queue{a, b} {
+		expectNothing(t, q)
+	}
+	m.Done()
+	publishOnce(t, b, "y", "a", 1)
+	receive(t, a, 1)[0].Done()
 }
 
 // leaderOf returns which server leads the stream of packs.

@@ -113,6 +113,9 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 	if err := s.queue.engine.away(); err != nil {
 		return err
 	}
+	if err := s.checkEnd(ctx); err != nil {
+		return err
+	}
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:   s.horizon.last() + 1,
@@ -148,6 +151,20 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("reading headers: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkEnd begins anew when the stream ends before the horizon: the servers have lost its end, and will give its sequences to
+// others.
+func (s *shelf) checkEnd(ctx context.Context) error {
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the end of the stream: %w", err)
+	}
+	if last, known := info.State.LastSeq, s.horizon.last(); last < known {
+		s.queue.log.Error(nil, "the servers have lost the end of a stream", "stream", s.name(), "lastSequence", last, "before", known)
+		s.unlearn(last)
 	}
 	return nil
 }

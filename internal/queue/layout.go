@@ -28,6 +28,7 @@ type layout struct {
 	packs         int           // that may be handed out by the server and not acknowledged
 	patience      time.Duration // how long the server may take to acknowledge
 	twice         bool          // what it did not acknowledge is sent again
+	remember      time.Duration // for how long the server knows message ids; zero: as long as it likes
 	classes       bool          // the subject of a pack tells its size class
 }
 

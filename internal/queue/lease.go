@@ -20,8 +20,8 @@ const (
 	// leaseInterval is how often a process looks at the lease, or renews it; it also counts what is stored then.
 	leaseInterval = time.Second
 	// leaseLapse is how long a lease must be seen without a change before another process takes it. All times are measured by
-	// each process with its own clock, and an outage of the servers does not count.
-	leaseLapse = 10 * time.Second
+	// each process with its own clock, and an outage of the servers, of which an election lasts up to 9 s, does not count.
+	leaseLapse = 15 * time.Second
 	// leaseYield is how long a keeper hands out without having renewed its lease.
 	leaseYield = 6 * time.Second
 )
@@ -138,25 +138,34 @@ func (l *lease) seek(ctx context.Context, wanted bool) error {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		l.rev = 0
 	case err != nil:
-		l.rev = 0
+		l.blind()
 		return err
 	case holder != l.id && time.Since(l.seen) <= leaseLapse:
 		return nil
 	}
 	if !wanted {
+		l.alive.set(time.Now()) // it is not missed yet
 		return nil
 	}
 	err = l.write(ctx, l.held)
-	if overtaken(err) {
+	switch {
+	case err == nil:
+		l.kept = true
+	case overtaken(err):
 		return nil // another was faster
+	default:
+		l.blind() // the holder cannot write either
 	}
-	l.kept = err == nil
 	return err
 }
 
-// overtaken reports whether another record was written meanwhile.
+// blind says that the servers cannot be asked now: how long ago a record was written counts from when they can be again.
+func (l *lease) blind() { l.seen = time.Now() }
+
+// overtaken reports whether another record was written meanwhile, or is on its way.
 func overtaken(err error) bool {
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) ||
+		errors.Is(commitError(err), errTaken)
 }
 
 // write writes the record of this process if the one that was seen last still stands.
@@ -183,18 +192,16 @@ func (l *lease) write(ctx context.Context, held map[string]int64) error {
 
 // release gives the lease back, so that another process takes it at once.
 func (l *lease) release(ctx context.Context) error {
-	if !l.kept {
+	holder, err := l.read(ctx)
+	if errors.Is(err, jetstream.ErrKeyNotFound) || err == nil && holder != l.id {
 		return nil
 	}
-	l.kept = false
-	err := l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev))
-	if overtaken(err) {
-		if holder, readErr := l.read(ctx); readErr == nil && holder == l.id { // the last renewal came through after all
-			err = l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev))
-		}
+	if err == nil {
+		err = l.bucket.Delete(ctx, leaseKey, jetstream.LastRevision(l.rev))
 	}
 	if err != nil && !overtaken(err) {
 		return fmt.Errorf("giving back the lease: %w", err)
 	}
+	l.kept = false
 	return nil
 }

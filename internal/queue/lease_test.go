@@ -3,12 +3,14 @@ package queue
 import (
 	"testing"
 	"time"
+
+	"github.com/hookstorm/hookstorm/internal/queue/queuetest"
 )
 
 // leases returns the leases of two processes.
-func leases(t *testing.T) (a, b *lease) {
+func leases(t *testing.T, o Options) (a, b *lease) {
 	t.Helper()
-	bucket := openWith(t, oneServer(t)).engine.lease // of a process that does not want it
+	bucket := openWith(t, o).engine.lease // of a process that does not want it
 	return newLease(bucket), newLease(bucket)
 }
 
@@ -23,7 +25,7 @@ func expectKept(t *testing.T, l *lease, wanted, want bool, when string) {
 
 func TestOneProcessHasTheLease(t *testing.T) {
 	t.Parallel()
-	a, b := leases(t)
+	a, b := leases(t, onServers(queuetest.Start(t, queuetest.Options{Servers: 3})))
 	expectKept(t, a, false, false, "unwanted")
 	expectKept(t, a, true, true, "wanted, and free")
 	expectKept(t, b, true, false, "while another has it")
@@ -37,7 +39,7 @@ func TestOneProcessHasTheLease(t *testing.T) {
 
 func TestALeaseThatIsNotRenewedIsTaken(t *testing.T) {
 	t.Parallel()
-	a, b := leases(t)
+	a, b := leases(t, oneServer(t))
 	expectKept(t, a, true, true, "free")
 	expectKept(t, b, true, false, "seen for the first time")
 	expectKept(t, a, true, true, "renewed")
@@ -51,7 +53,7 @@ func TestALeaseThatIsNotRenewedIsTaken(t *testing.T) {
 
 func TestARenewalThatCameThroughUnnoticedCounts(t *testing.T) {
 	t.Parallel()
-	a, _ := leases(t)
+	a, _ := leases(t, oneServer(t))
 	expectKept(t, a, true, true, "free")
 	known := a.rev
 	expectKept(t, a, true, true, "renewed")

@@ -58,6 +58,7 @@ type Queue struct {
 	once    *shelf
 	dead    *writer
 	lease   *lease      // only on a cluster
+	lastSeq uint64      // of the stream of packs; the steward's
 	keeping atomic.Bool // this process hands out what waits on the shelves, and removes what all have processed
 	receive sync.Once
 	// receiving is closed by the first Receive.
@@ -71,7 +72,7 @@ type Queue struct {
 }
 
 // Open opens the queue in o.Dir, or on o.Cluster, and hands out at once what was not processed when it was closed or killed;
-// on a cluster that is after half a minute, unless other processes do it meanwhile. The caller must Close it. It fails with
+// on a cluster that is after ackWait, unless other processes do it meanwhile. The caller must Close it. It fails with
 // ErrLocked when another queue has the directory open, and when the servers cannot be used for a minute; ctx bounds the
 // opening only.
 func Open(ctx context.Context, o Options) (*Queue, error) {
@@ -203,7 +204,7 @@ func (q *Queue) closedError() error {
 
 // complain logs an error, unless no server is there: the connection has said so once.
 func (q *Queue) complain(err error, text string, values ...any) {
-	if q.engine.conn.IsConnected() {
+	if q.engine.away() == nil {
 		q.log.Error(err, text, values...)
 		return
 	}

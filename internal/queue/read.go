@@ -141,7 +141,9 @@ func (q *Queue) done(p *readPack) {
 	q.shares.done()
 	if q.window.done(p) {
 		q.shares.release(p.namespace, p.seq, p.size)
-		q.ack(p.msg)
+		if q.window.current(p) {
+			q.ack(p.msg)
+		}
 	}
 }
 

@@ -56,6 +56,8 @@ const (
 	// still is there: twice without an answer is a no.
 	reconnectWait = 250 * time.Millisecond
 	pingInterval  = 2 * time.Second
+	// rememberTime is how long the servers know the id of a message: longer than it may be on its way. Each id takes memory.
+	rememberTime = 15 * time.Second
 	// flushTime is how long a server may take nothing of what is sent before another is tried.
 	flushTime = 4 * time.Second
 	// attemptTime bounds an attempt to open the queue, and openPause is the pause between two.
@@ -65,7 +67,8 @@ const (
 
 // openRemote connects to the cluster and opens the streams. It tries for a while: servers may be starting, too.
 func openRemote(ctx context.Context, o Options) (*engine, error) {
-	options, err := o.Cluster.options(o.Log)
+	reconnected := make(chan struct{}, 1)
+	options, err := o.Cluster.options(o.Log, reconnected)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +79,7 @@ func openRemote(ctx context.Context, o Options) (*engine, error) {
 	for {
 		e, err := o.attempt(ctx, options)
 		if err == nil {
+			e.reconnected = reconnected
 			return e, nil
 		}
 		if ctx.Err() != nil || permanent(err) || time.Now().After(deadline) {
@@ -104,8 +108,10 @@ func (o *Options) attempt(ctx context.Context, options []nats.Option) (*engine, 
 	if err == nil {
 		return e, nil
 	}
-	if e.conn != nil && errors.Is(e.conn.LastError(), nats.ErrPermissionViolation) {
-		err = fmt.Errorf("%w: %w", e.conn.LastError(), err) // or it says only that no answer came
+	for _, conn := range []*nats.Conn{e.conn, e.readConn} {
+		if conn != nil && errors.Is(conn.LastError(), nats.ErrPermissionViolation) {
+			err = fmt.Errorf("%w: %w", conn.LastError(), err) // or it says only that no answer came
+		}
 	}
 	return nil, explain(err)
 }
@@ -115,7 +121,7 @@ func (c *Cluster) layout() layout {
 	name := cmp.Or(c.Name, defaultName)
 	l := layout{
 		streamPrefix: strings.ToUpper(name) + "_", subjectPrefix: name + ".",
-		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, twice: true, classes: true,
+		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, twice: true, remember: rememberTime, classes: true,
 	}
 	if !c.AllowLazySync {
 		l.placement = &jetstream.Placement{Tags: []string{syncTag}}
@@ -123,8 +129,8 @@ func (c *Cluster) layout() layout {
 	return l
 }
 
-// options returns how to connect.
-func (c *Cluster) options(log logr.Logger) ([]nats.Option, error) {
+// options returns how to connect. Whenever that was done again, reconnected gets a token.
+func (c *Cluster) options(log logr.Logger, reconnected chan<- struct{}) ([]nats.Option, error) {
 	log = log.WithName("nats")
 	options := []nats.Option{
 		nats.Name("hookstorm"),
@@ -140,7 +146,10 @@ func (c *Cluster) options(log logr.Logger) ([]nats.Option, error) {
 				log.Error(err, "the connection is lost and will be made again")
 			}
 		}),
-		nats.ReconnectHandler(func(conn *nats.Conn) { log.Info("connected again", "server", conn.ConnectedServerName()) }),
+		nats.ReconnectHandler(func(conn *nats.Conn) {
+			log.Info("connected again", "server", conn.ConnectedServerName())
+			signal(reconnected)
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error(err, "the connection reports an error") }),
 	}
 	if c.Credentials != "" {

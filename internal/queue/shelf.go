@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,11 +86,17 @@ func (s *shelf) stop() {
 // forget ends a term: another process hands out what waits from now on.
 func (s *shelf) forget() {
 	s.stop()
+	s.unlearn(math.MaxUint64)
+}
+
+// unlearn forgets what is known of the stream, and of what is to be removed all after a sequence.
+func (s *shelf) unlearn(last uint64) {
 	s.removing.Lock()
 	defer s.removing.Unlock()
-	s.slips.clear()
+	s.slips.clear(last)
 	s.marks.clear()
 	s.horizon.clear()
+	s.removed = slices.DeleteFunc(s.removed, func(seq uint64) bool { return seq > last })
 }
 
 func (s *shelf) name() string { return s.stream.CachedInfo().Config.Name }
@@ -164,7 +172,7 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 		raw, err = s.stream.GetMsg(ctx, n.seq)
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && raw.Subject != n.subject:
 		s.lose(ctx, n)
 		return
 	case err != nil:
@@ -186,7 +194,7 @@ func (s *shelf) fetch(ctx context.Context, n *slip) {
 }
 
 // missedOften is how often a server of a cluster must say that a message is not there: it may have become the leader just now.
-const missedOften = 3
+const missedOften = 10
 
 // lose gives up a slip, the message of which is not in the stream. A later message may have replaced it, or another process have
 // done it.
@@ -198,7 +206,10 @@ func (s *shelf) lose(ctx context.Context, n *slip) {
 		s.later(n)
 		return
 	}
-	if s.slips.lost(n) && err != nil && !shared {
+	switch lost := s.slips.lost(n) && err != nil; {
+	case lost && shared:
+		s.queue.log.Info("a delivery is not in the queue any more; another process may have done it", "subject", n.subject, "sequence", n.seq)
+	case lost:
 		s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
 	}
 	s.free(n)

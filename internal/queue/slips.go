@@ -208,10 +208,11 @@ func (s *slips) sizes() (sizes map[string]int64, n int64) {
 	return sizes, int64(len(s.newest))
 }
 
-// clear forgets what waits.
-func (s *slips) clear() {
+// clear forgets what waits, and of what is done all after a sequence.
+func (s *slips) clear(last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.finished = slices.DeleteFunc(s.finished, func(f finishedSlip) bool { return f.seq > last })
 	maps.DeleteFunc(s.newest, func(_ string, n *slip) bool { return !n.handed })
 	s.waiting, s.turns, s.waits = make(map[string]*slipHeap), nil, 0
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // steward is the goroutine of a queue that others share: it finds out whether this process is the keeper, and what all of
@@ -28,6 +30,7 @@ func (q *Queue) steward(ctx context.Context) {
 // lookAround renews or seeks the lease, begins or ends the work of the keeper, and measures.
 func (q *Queue) lookAround(ctx context.Context) error {
 	if err := q.engine.away(); err != nil {
+		q.lease.blind()
 		return err
 	}
 	// What is written must be known, also when the process ends meanwhile.
@@ -47,7 +50,7 @@ func (q *Queue) lookAround(ctx context.Context) error {
 		q.yield()
 	}
 	if !kept {
-		held = maps.Clone(q.lease.held)
+		held, waiting = maps.Clone(q.lease.held), 0
 	}
 	return errors.Join(err, q.measure(limited, held, waiting))
 }
@@ -96,8 +99,8 @@ func (q *Queue) yield() {
 	}
 }
 
-// waiting returns how much waits on the shelves, by namespace, and how many deliveries; nothing when this process is not the
-// keeper.
+// waiting returns how much waits on the shelves or is handed out, by namespace, and how many deliveries, as far as this process
+// knows.
 func (q *Queue) waiting() (held map[string]int64, n int64) {
 	held = make(map[string]int64)
 	for _, s := range q.shelves() {
@@ -117,6 +120,12 @@ func (q *Queue) measure(ctx context.Context, held map[string]int64, waiting int6
 	if err != nil {
 		return fmt.Errorf("measuring: %w", err)
 	}
+	if state.LastSeq < q.lastSeq {
+		q.log.Error(nil, "the servers have lost the end of a stream", "stream", q.engine.layout.stream(inboxStream),
+			"lastSequence", state.LastSeq, "before", q.lastSeq)
+		q.window.rewind(state.LastSeq)
+	}
+	q.lastSeq = state.LastSeq
 	if held == nil {
 		held = make(map[string]int64)
 	}
@@ -130,17 +139,29 @@ func (q *Queue) measure(ctx context.Context, held map[string]int64, waiting int6
 	return nil
 }
 
-// leaveTime bounds what Close does for the others.
-const leaveTime = 5 * time.Second
+// leaveTime bounds each of the two things that Close does for the others.
+const leaveTime = 3 * time.Second
 
 // leave ends the part of this process in a queue that others share: what it holds is theirs at once.
 func (q *Queue) leave() error {
+	return errors.Join(q.giveBack(), q.giveUpLease())
+}
+
+// giveBack gives back the packs that are not processed.
+func (q *Queue) giveBack() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	var err error
 	held, _ := q.window.read()
 	for _, p := range held {
-		err = errors.Join(err, p.msg.Nak())
+		if err := p.msg.Nak(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+			return fmt.Errorf("giving back a pack: %w", err)
+		}
 	}
-	return errors.Join(err, q.engine.readConn.FlushWithContext(ctx), q.lease.release(ctx))
+	return q.engine.readConn.FlushWithContext(ctx)
+}
+
+func (q *Queue) giveUpLease() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	return q.lease.release(ctx)
 }

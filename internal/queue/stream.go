@@ -14,7 +14,7 @@ const (
 	// ackWait is after how long the server hands out again what is neither acknowledged nor reported to be in progress: the
 	// packs of another process that is gone, and messages lost on the way from the server. What is held is reported every
 	// progressInterval.
-	ackWait = 30 * time.Second
+	ackWait = 20 * time.Second
 )
 
 // openStreams opens all streams. Those of work refuse what does not fit and never drop by themselves: what is processed is
@@ -60,6 +60,7 @@ func (e *engine) openStream(ctx context.Context, config jetstream.StreamConfig) 
 	config.MaxMsgSize = maxPayload
 	config.Replicas = e.layout.replicas
 	config.Placement = e.layout.placement
+	config.Duplicates = e.layout.remember
 	stream, err := e.js.CreateOrUpdateStream(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s: %w", config.Name, err)

@@ -71,10 +71,12 @@ func (m *marks) floor() uint64 {
 // tidy removes what is done from the stream, as far as it can be removed at once, and of the rest one part in so many.
 func (s *shelf) tidy(ctx context.Context, part int) error {
 	now := time.Now().UnixMilli()
-	err := s.settle(ctx, now, part)
-	s.removed = append(s.removed, s.marks.takeExpired(now)...)
+	removable, err := s.settle(ctx, now, part)
+	s.removing.Lock()
+	defer s.removing.Unlock()
+	s.removed = append(append(s.removed, removable...), s.marks.takeExpired(now)...)
 	slices.Sort(s.removed)
-	if len(s.removed) > fewRemovals {
+	if len(s.removed) > fewRemovals && s.queue.keeping.Load() {
 		err = errors.Join(err, s.removeBelow(ctx))
 	}
 	return errors.Join(err, s.removeSome(ctx, part))
@@ -85,20 +87,20 @@ func some(n, part int) int {
 	return min(n, max(fewRemovals, (n+part-1)/part))
 }
 
-// settle decides what becomes of what is done: it is removed, or replaced by a mark when its subject must stay taken.
-func (s *shelf) settle(ctx context.Context, now int64, part int) error {
+// settle decides what becomes of what is done: it may be removed, or is replaced by a mark when its subject must stay taken.
+func (s *shelf) settle(ctx context.Context, now int64, part int) (removable []uint64, err error) {
 	var kept []finishedSlip
 	for _, f := range s.slips.takeFinished() {
 		if f.due+s.keep.Milliseconds() > now && s.keep > 0 {
 			kept = append(kept, f)
 		} else {
-			s.removed = append(s.removed, f.seq)
+			removable = append(removable, f.seq)
 		}
 	}
 	n := some(len(kept), part)
 	failed, err := s.markAll(ctx, kept[:n])
 	s.slips.returnFinished(append(failed, kept[n:]...))
-	return err
+	return removable, err
 }
 
 // markAll replaces messages by marks and returns those for which that failed.
@@ -155,13 +157,8 @@ func (s *shelf) checkMarked(ctx context.Context, f finishedSlip) error {
 	return err
 }
 
-// removeBelow removes with one purge all messages below the first that must stay, or that is not known yet.
+// removeBelow removes with one purge all messages below the first that must stay, or that is not known yet; removing is held.
 func (s *shelf) removeBelow(ctx context.Context) error {
-	s.removing.Lock()
-	defer s.removing.Unlock()
-	if !s.queue.keeping.Load() {
-		return nil
-	}
 	floor := s.horizon.last() + 1 // asked first: what is taken up from here on is above it
 	floor = min(floor, s.slips.floor(), s.marks.floor())
 	n, _ := slices.BinarySearch(s.removed, floor)
@@ -175,7 +172,7 @@ func (s *shelf) removeBelow(ctx context.Context) error {
 	return nil
 }
 
-// removeSome removes messages one by one, the oldest first.
+// removeSome removes messages one by one, the oldest first; removing is held.
 func (s *shelf) removeSome(ctx context.Context, part int) error {
 	for range some(len(s.removed), part) {
 		if err := deleteMessage(ctx, s.stream, s.removed[0]); err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -95,11 +97,12 @@ func (q *Queue) report(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			if err := q.reportProgress(); err != nil && ctx.Err() == nil {
-				q.complain(err, "the server cannot be told what is in progress")
-			}
+		case <-q.engine.reconnected:
 		case <-ctx.Done():
 			return
+		}
+		if err := q.reportProgress(); err != nil && ctx.Err() == nil {
+			q.complain(err, "the server cannot be told what is in progress")
 		}
 	}
 }
@@ -109,7 +112,7 @@ func (q *Queue) report(ctx context.Context) {
 func (q *Queue) reportProgress() error {
 	held, processed := q.window.read()
 	for _, p := range held {
-		if err := p.msg.InProgress(); err != nil {
+		if err := p.msg.InProgress(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 			return err
 		}
 	}

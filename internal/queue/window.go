@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,20 @@ func (w *window) read() (held, processed []*readPack) {
 		}
 	}
 	return held, processed
+}
+
+// rewind forgets the processed packs after a sequence, which others will have.
+func (w *window) rewind(last uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.packs, func(seq uint64, p *readPack) bool { return seq > last && p.left == 0 })
+}
+
+// current reports whether p is what its sequence stands for.
+func (w *window) current(p *readPack) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.packs[p.seq] == p
 }
 
 // anyPack returns one of the packs, or nil when there is none.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"maps"
 	"slices"
@@ -60,32 +61,35 @@ func (w *writer) release(m *nats.Msg) { w.turns.Release(weight(m)) }
 func weight(m *nats.Msg) int64 { return int64(max(len(m.Data), writerLeast)) }
 
 // write stores m and returns its sequence once it is on disk. It returns an error after at most publishTime, or when ctx
-// ends; then m may be stored all the same. Servers that may replace each other are asked twice. m is the writer's afterwards.
+// ends; then m may be stored all the same. Servers that may replace each other are asked twice, under one message id, so that it
+// is stored once. m is the writer's afterwards.
 func (w *writer) write(ctx context.Context, m *nats.Msg) (uint64, error) {
 	limited, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
+	alone := m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "" // one that is refused would take its batch with it
 	if !w.layout.twice {
-		return w.try(ctx, limited, m)
+		return w.try(ctx, limited, m, alone)
 	}
+	m.Header.Set(jetstream.MsgIDHeader, rand.Text())
 	first := &nats.Msg{Subject: m.Subject, Header: maps.Clone(m.Header), Data: m.Data} // it may still be on its way
-	seq, err := w.try(ctx, limited, first)
+	seq, err := w.try(ctx, limited, first, alone)
 	if errors.Is(err, errUnsure) && ctx.Err() == nil {
 		sleep(limited, againPause)
-		seq, err = w.try(ctx, limited, m)
+		seq, err = w.try(ctx, limited, m, true)
 	}
 	return seq, err
 }
 
-// try stores m in so much time as the server may take.
-func (w *writer) try(ctx, limited context.Context, m *nats.Msg) (uint64, error) {
+// try stores m, alone or with others, in so much time as the server may take.
+func (w *writer) try(ctx, limited context.Context, m *nats.Msg, alone bool) (uint64, error) {
 	if err := w.away(); err != nil {
 		return 0, err
 	}
 	limited, cancel := context.WithTimeout(limited, w.layout.patience)
 	defer cancel()
 	var result written
-	if m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "" {
-		result = w.single(limited, m) // one that is refused would take its batch with it
+	if alone {
+		result = w.single(limited, m)
 	} else {
 		result = w.share(limited, m)
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,7 +22,7 @@ import (
 
 const (
 	// handOverTime is how long it may take until another replica has done what a killed one had begun: NATS hands that out
-	// again after 30 s, and the lease of what one replica alone does ends sooner.
+	// again after 20 s, and the lease of what one replica alone does ends sooner.
 	handOverTime = 2 * time.Minute
 	// callTime is how long a call of the target takes, so that some are under way when a replica is killed.
 	callTime = 500 * time.Millisecond
@@ -84,6 +85,29 @@ func startReplicas(ctx context.Context) *replicas {
 }
 
 func (r *replicas) both() []*server { return []*server{r.a, r.b} }
+
+// Keeper returns the replica that hands out what waits, the last to have said so, and the other.
+func (r *replicas) Keeper() (keeper, other *server) {
+	GinkgoHelper()
+	var latest [2]time.Time
+	for i, s := range r.both() {
+		log, _ := s.Log(0)
+		for line := range strings.Lines(log) {
+			var entry struct {
+				Time    time.Time `json:"ts"`
+				Message string    `json:"msg"`
+			}
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "this process hands out what waits" {
+				latest[i] = entry.Time
+			}
+		}
+	}
+	Expect(latest).To(ContainElement(Not(BeZero())), "no replica says that it hands out what waits")
+	if latest[0].After(latest[1]) {
+		return r.a, r.b
+	}
+	return r.b, r.a
+}
 
 // Restore starts what does not run.
 func (r *replicas) Restore(ctx context.Context) {
@@ -308,7 +332,10 @@ var _ = Describe("Replicas that share a queue on NATS servers", Ordered, Continu
 		}
 		w := newWork(ctx, r)
 		for i := range kills {
-			killed, other := r.both()[i%2], r.both()[1-i%2]
+			killed, other := r.Keeper() // what waits is in its hands
+			if i%2 == 1 {
+				killed, other = other, killed
+			}
 			w.Begin(ctx, 60, killed)
 			killed.Kill()
 			w.target.setDown(false)
