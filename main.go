@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, runnable := range []manager.Runnable{&intake{server, dispatcher}, activity, leadership} {
+	for _, runnable := range []manager.Runnable{&intake{server, dispatcher}, activity, leadership, untilBroken(deliveries)} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("adding to the manager: %w", err)
 		}
@@ -108,6 +108,18 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// untilBroken ends the process when its queue is broken, which a start mends.
+func untilBroken(deliveries *queue.Queue) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		select {
+		case <-deliveries.Broken():
+			return errors.New("the NATS servers have lost the end of a stream: starting anew")
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // setupControllers registers the controllers, and returns the leadership that their writers ask.

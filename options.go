@@ -63,10 +63,10 @@ func (o *options) flags() *flag.FlagSet {
 	flags.StringVar(&o.queue.Dir, "data-dir", "/data", "where deliveries are kept until they are processed; one process each; not used with --nats-url")
 	flags.Int64Var(&o.queue.MaxBytes, "queue-max-bytes", 0, "how much the queue holds before requests are refused; 0: 6 GiB within the free disk, or 2 GiB with --nats-url")
 	flags.StringVar(&o.cluster.URL, "nats-url", "", "comma-separated addresses of the NATS servers that keep the queue, which all replicas share; empty: each replica keeps its own in --data-dir")
-	flags.StringVar(&o.cluster.Name, "nats-name", "hookstorm", "what the queue's streams and subjects begin with; installations that share servers need different ones")
-	flags.StringVar(&o.cluster.Credentials, "nats-credentials", "", "a file with a user's JWT and seed, or an NKey's seed; empty: the servers ask for none")
+	flags.StringVar(&o.cluster.Name, "nats-name", "", "what the queue's streams and subjects begin with, a DNS label: installations that share an account need different ones; empty: hookstorm")
+	flags.StringVar(&o.cluster.Credentials, "nats-credentials", "", "a file with a user's JWT and seed, or an NKey's seed, which are not shown as a password in --nats-url is; empty: the servers ask for none")
 	flags.StringVar(&o.cluster.TLSDir, "nats-tls-dir", "", "a directory with ca.crt, and with tls.crt and tls.key where the servers ask for a certificate; empty: the system's authorities")
-	flags.IntVar(&o.cluster.Replicas, "nats-replicas", 3, "on how many NATS servers a delivery is stored before it is acknowledged")
+	flags.IntVar(&o.cluster.Replicas, "nats-replicas", 0, "on how many NATS servers a delivery is stored, most of which before it is acknowledged: 1 to 5; 0: 3")
 	flags.BoolVar(&o.cluster.AllowLazySync, "nats-allow-lazy-sync", false, "accept NATS servers without the tag sync:always: a power loss of several may lose what was acknowledged")
 	flags.DurationVar(&o.queue.DeduplicateWindow, "deduplicate-window", queue.DefaultDeduplicateWindow, "how long a webhook with spec.deduplicate remembers what it took")
 	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long requests are still taken after SIGTERM, while load balancers learn of it")
@@ -119,14 +119,14 @@ func (o *options) queueErrors() []error {
 	if o.queue.Dir == "" && o.queue.Cluster == nil {
 		errs = append(errs, errors.New("--data-dir: name a directory that survives a restart, or servers with --nats-url"))
 	}
-	if o.cluster.URL == "" && o.cluster != (queue.Cluster{Name: o.cluster.Name, Replicas: o.cluster.Replicas}) {
+	if o.cluster.URL == "" && o.cluster != (queue.Cluster{}) {
 		errs = append(errs, errors.New("--nats-*: name the servers with --nats-url"))
 	}
-	if len(validation.IsDNS1123Label(o.cluster.Name)) > 0 {
+	if name := o.cluster.Name; name != "" && len(validation.IsDNS1123Label(name)) > 0 {
 		errs = append(errs, fmt.Errorf("--nats-name: %q is no DNS label such as hookstorm", o.cluster.Name))
 	}
-	if r := o.cluster.Replicas; r < 1 || r > 5 {
-		errs = append(errs, errors.New("--nats-replicas: write a number from 1 to 5"))
+	if r := o.cluster.Replicas; r < 0 || r > 5 {
+		errs = append(errs, errors.New("--nats-replicas: write a number from 1 to 5, or 0 for 3"))
 	}
 	if o.queue.DeduplicateWindow <= 0 {
 		errs = append(errs, errors.New("--deduplicate-window: write a positive duration such as 10m"))

@@ -71,11 +71,14 @@ func TestWhatFlagsSay(t *testing.T) {
 func TestAFlagThatIsWrongIsNamed(t *testing.T) {
 	for _, arg := range []string{
 		"--data-dir=", "--system-namespace=", "--deduplicate-window=0s", "--queue-max-bytes=-1", "--external-url=hooks", "--history-total-objects=0",
-		"--nats-replicas=0", "--nats-name=a.b",
+		"--nats-replicas=6", "--nats-name=a.b", "--nats-credentials=/nats/seed",
 	} {
 		name, _, _ := strings.Cut(arg, "=")
-		if strings.HasPrefix(name, "--history") {
+		switch {
+		case strings.HasPrefix(name, "--history"):
 			name = "--history-*"
+		case name == "--nats-credentials":
+			name = "--nats-*" // without the servers
 		}
 		if _, err := parseOptions([]string{arg}); err == nil || !strings.Contains(err.Error(), name+":") {
 			t.Errorf("%s: got %v; want an error that begins with %s", arg, err, name)

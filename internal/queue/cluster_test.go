@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hookstorm/hookstorm/internal/queue/queuetest"
 )
@@ -238,6 +239,62 @@ func TestTheSubjectOfAPackTellsItsNamespaceAndAboutItsSize(t *testing.T) {
 			t.Errorf("a pack of %d bytes of team-1 is taken for one of %d bytes of %s", size, about, namespace)
 		}
 	}
+}
+
+func TestAKeeperBeginsThoughTheLastMessageIsRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	q := openWith(t, oneServer(t))
+	for n := range 3 {
+		postpone(t, q, "a", n, time.Now().Add(never), "")
+	}
+	s := q.retries
+	consumer, err := s.stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := consumer.Fetch(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := uint64(1)
+	for msg := range batch.Messages() {
+		if err := s.learn(msg, next); err != nil {
+			t.Fatal(err)
+		}
+		next++
+	}
+	if err := s.stream.DeleteMsg(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.takeUp(t.Context(), consumer, next); err != nil {
+		t.Fatal(err)
+	}
+	if _, whole, _ := s.horizon.look(); !whole {
+		t.Error("it waits for a message that is gone")
+	}
+}
+
+func TestAQueueBreaksWhenTheServersLoseTheEndOfAStream(t *testing.T) {
+	t.Parallel()
+	q := openWith(t, oneServer(t))
+	q.upkeeper.stop() // it looks, too
+	publish(t, q, "a", 0, 1)
+	if err := q.checkEnds(t.Context(), 0); err != nil {
+		t.Fatalf("of a sound stream: %v", err)
+	}
+	for n := range lostEndTimes {
+		select {
+		case <-q.Broken():
+			t.Fatalf("it breaks after %d looks", n)
+		default:
+		}
+		if err := q.checkEnds(t.Context(), 100); !errors.Is(err, errLostEnd) { // so much was processed
+			t.Fatalf("of a stream that lost its end: %v", err)
+		}
+	}
+	<-q.Broken()
 }
 
 func TestADeadLetterIsFoundByEveryProcess(t *testing.T) {

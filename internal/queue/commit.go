@@ -82,7 +82,7 @@ type pending struct {
 func (c *committer) commit(ctx context.Context, es []*entry) {
 	c.group(es)
 	c.sendAll()
-	if c.settleAll(c.layout.twice) {
+	if c.settleAll(c.layout.shared) {
 		return
 	}
 	sleep(ctx, againPause)
@@ -154,7 +154,7 @@ func (c *committer) send(p *pending) {
 		c.buffer = pack
 	}
 	m := &nats.Msg{Subject: c.layout.packSubject(p.entries[0].namespace, len(pack)), Data: pack}
-	if c.layout.twice {
+	if c.layout.shared {
 		if p.id == "" {
 			p.id = rand.Text()
 		}

@@ -7,8 +7,8 @@
 // an fsync is shared by all who wait for it, and a delivery alone waits for nothing.
 //
 // Receive hands out what is stored, namespaces in turn, out of a window that is read ahead, and Message.Done says that a
-// delivery is processed. A pack is acknowledged when all its deliveries are done, and removed from the disk later. Between
-// Open and Close each delivery is handed out once. After a clean Close exactly what was not done is handed out again, at
+// delivery is processed. A pack is acknowledged when all its deliveries are done, and removed from the disk later. In a
+// queue of one's own each delivery is handed out once between Open and Close. After a clean Close exactly what was not done is handed out again, at
 // the next Open at once; after a kill that is joined by what was processed last: deliveries arrive at least once. No order is
 // promised, though the deliveries of one namespace are handed out in the order in which they were stored.
 //

@@ -76,15 +76,7 @@ func (e *engine) open(steps ...func() error) error {
 }
 
 // shared reports whether other processes use the streams, too.
-func (e *engine) shared() bool { return e.server == nil }
-
-// away returns an error while no server is connected. The client must not be asked then: it keeps what it fails to send.
-func (e *engine) away() error {
-	if e.conn.IsConnected() && e.readConn.IsConnected() {
-		return nil
-	}
-	return fmt.Errorf("%w: no server is connected", errUnsure)
-}
+func (e *engine) shared() bool { return e.layout.shared }
 
 // publish sends a message, unless no server is connected.
 func (e *engine) publish(m *nats.Msg, options ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
@@ -92,21 +84,6 @@ func (e *engine) publish(m *nats.Msg, options ...jetstream.PublishOpt) (jetstrea
 		return nil, err
 	}
 	return e.js.PublishMsgAsync(m, options...)
-}
-
-// connect opens the connections.
-func (e *engine) connect(url string, options ...nats.Option) error {
-	for _, conn := range []**nats.Conn{&e.conn, &e.readConn} {
-		var err error
-		if *conn, err = nats.Connect(url, options...); err != nil {
-			return fmt.Errorf("connecting to NATS: %w", err)
-		}
-	}
-	var err error
-	if e.js, err = jetstream.New(e.conn, jetstream.WithPublishAsyncTimeout(e.layout.patience)); err != nil {
-		return fmt.Errorf("opening JetStream: %w", err)
-	}
-	return nil
 }
 
 // healthy asks the server and the streams how they are. It writes nothing: a stream that failed to write says so until the

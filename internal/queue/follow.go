@@ -15,6 +15,8 @@ import (
 const (
 	// followBatch is how many headers are asked for at once.
 	followBatch = 4096
+	// followTime is how long a request for headers stands.
+	followTime = 5 * time.Second
 	// loadTime is how long the next header may take while a stream is taken up.
 	loadTime = 10 * time.Second
 	// headerSize is where the server tells the size of a message of which it sends only the headers.
@@ -113,9 +115,7 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 	if err := s.queue.engine.away(); err != nil {
 		return err
 	}
-	if err := s.checkEnd(ctx); err != nil {
-		return err
-	}
+	// Under a new name each time: the old one may be with a server that is gone.
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:   s.horizon.last() + 1,
@@ -127,46 +127,61 @@ func (s *shelf) readHeaders(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("following the stream: %w", err)
 	}
-	name := consumer.CachedInfo().Name
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
-		defer cancel()
-		_ = s.stream.DeleteConsumer(ctx, name) // the server removes it some seconds later otherwise
-	}()
+	defer s.dropConsumer(consumer.CachedInfo().Name)
 	if consumer.CachedInfo().NumPending == 0 {
 		s.horizon.reach(0, true)
 	}
-	next := uint64(1)
-	for ctx.Err() == nil {
-		batch, err := consumer.Fetch(followBatch, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(fetchBeat))
-		if err != nil {
-			return fmt.Errorf("asking for headers: %w", err)
-		}
-		for msg := range batch.Messages() {
-			if err := s.learn(msg, next); err != nil {
-				return err
-			}
-			next++
-		}
-		if err := batch.Error(); err != nil {
-			return fmt.Errorf("reading headers: %w", err)
+	for next := uint64(1); ctx.Err() == nil; {
+		if next, err = s.takeUp(ctx, consumer, next); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkEnd begins anew when the stream ends before the horizon: the servers have lost its end, and will give its sequences to
-// others.
-func (s *shelf) checkEnd(ctx context.Context) error {
-	info, err := s.stream.Info(ctx)
+// dropConsumer removes a consumer; the server does some seconds later otherwise.
+func (s *shelf) dropConsumer(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
+	defer cancel()
+	_ = s.stream.DeleteConsumer(ctx, name)
+}
+
+// takeUp takes up what comes for a while, from the consumer's message next on, and returns the one after.
+func (s *shelf) takeUp(ctx context.Context, consumer jetstream.Consumer, next uint64) (uint64, error) {
+	batch, err := consumer.Fetch(followBatch, jetstream.FetchMaxWait(followTime), jetstream.FetchHeartbeat(fetchBeat))
 	if err != nil {
-		return fmt.Errorf("asking for the end of the stream: %w", err)
+		return next, fmt.Errorf("asking for headers: %w", err)
 	}
-	if last, known := info.State.LastSeq, s.horizon.last(); last < known {
-		s.queue.log.Error(nil, "the servers have lost the end of a stream", "stream", s.name(), "lastSequence", last, "before", known)
-		s.unlearn(last)
+	for more := true; more; {
+		var msg jetstream.Msg
+		select {
+		case msg, more = <-batch.Messages():
+		case <-ctx.Done():
+			return next, nil
+		}
+		if !more {
+			break
+		}
+		if err := s.learn(msg, next); err != nil {
+			return next, err
+		}
+		next++
 	}
-	return nil
+	if err := batch.Error(); err != nil {
+		return next, fmt.Errorf("reading headers: %w", err)
+	}
+	if _, whole, _ := s.horizon.look(); whole {
+		return next, nil
+	}
+	// What was the last when this began may have been removed before it came.
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return next, fmt.Errorf("asking what is to come: %w", err)
+	}
+	if info.NumPending == 0 && info.Delivered.Consumer == next-1 {
+		s.horizon.reach(0, true)
+	}
+	return next, nil
 }
 
 // errGap says that a message was lost on the way from the server.
@@ -184,7 +199,7 @@ func (s *shelf) learn(msg jetstream.Msg, next uint64) error {
 	seq := meta.Sequence.Stream
 	if expires, ok := number(msg.Headers(), headerExpires); ok {
 		s.marks.add(mark{seq: seq, expires: expires})
-		s.free(s.slips.settle(msg.Subject(), seq))
+		s.free(s.slips.overtake(msg.Subject(), seq))
 	} else {
 		s.recall(msg.Subject(), msg.Headers(), seq, meta.Timestamp)
 	}

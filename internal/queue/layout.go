@@ -27,9 +27,10 @@ type layout struct {
 	placement     *jetstream.Placement
 	packs         int           // that may be handed out by the server and not acknowledged
 	patience      time.Duration // how long the server may take to acknowledge
-	twice         bool          // what it did not acknowledge is sent again
 	remember      time.Duration // for how long the server knows message ids; zero: as long as it likes
-	classes       bool          // the subject of a pack tells its size class
+	// shared says that other processes use the streams, and that servers may replace each other: what they did not acknowledge
+	// is sent again, and the subject of a pack tells its size class, for others to count it.
+	shared bool
 }
 
 // embeddedLayout is that of a server of one's own.
@@ -41,7 +42,7 @@ func (l *layout) subject(prefix string) string { return l.subjectPrefix + prefix
 
 // inboxSubjects are those of all packs.
 func (l *layout) inboxSubjects() string {
-	if l.classes {
+	if l.shared {
 		return l.subject(inboxPrefix) + "*.*"
 	}
 	return l.subject(inboxPrefix) + "*"
@@ -50,7 +51,7 @@ func (l *layout) inboxSubjects() string {
 // packSubject returns the subject of a pack of this size.
 func (l *layout) packSubject(namespace string, size int) string {
 	subject := l.subject(inboxPrefix) + namespace
-	if l.classes {
+	if l.shared {
 		subject += "." + strconv.Itoa(bits.Len(uint(size)))
 	}
 	return subject

@@ -103,13 +103,12 @@ func (l *lease) renew(ctx context.Context, held map[string]int64) error {
 	if !overtaken(err) {
 		return err
 	}
-	// Another has it; or an earlier renewal came through, or still is on its way, though this process was told otherwise.
+	// Another has it; or an earlier renewal came through, or still is on its way, though this process was told otherwise; or the
+	// servers have lost what was seen.
+	l.rev = 0
 	holder, err := l.read(ctx)
-	switch {
-	case err == nil && holder != l.id:
+	if err == nil && holder != l.id {
 		l.kept = false
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		l.rev = 0
 	}
 	return err
 }
@@ -152,7 +151,8 @@ func (l *lease) seek(ctx context.Context, wanted bool) error {
 	case err == nil:
 		l.kept = true
 	case overtaken(err):
-		return nil // another was faster
+		l.rev, l.seen = 0, time.Now() // another was faster, or the servers have lost what was seen
+		return nil
 	default:
 		l.blind() // the holder cannot write either
 	}

@@ -67,3 +67,23 @@ func TestARenewalThatCameThroughUnnoticedCounts(t *testing.T) {
 		t.Errorf("giving it back with a revision that is old: %v", err)
 	}
 }
+
+func TestALeaseThatTheServersHaveLostIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	a, b := leases(t, oneServer(t))
+	expectKept(t, a, true, true, "free")
+	a.rev += 100 // as if much had been written that the servers have lost
+	if _, err := a.look(t.Context(), nil, true); err != nil {
+		t.Fatalf("with a record that is lost: %v", err)
+	}
+	known := a.rev
+	expectKept(t, a, true, true, "with what stands")
+	if a.rev <= known {
+		t.Error("it is not renewed")
+	}
+	b.rev, b.seen = a.rev+100, time.Now().Add(-2*leaseLapse)
+	expectKept(t, b, true, false, "one that has lapsed by a record that is lost")
+	expectKept(t, b, true, false, "seen anew")
+	b.seen = time.Now().Add(-2 * leaseLapse)
+	expectKept(t, b, true, true, "lapsed")
+}

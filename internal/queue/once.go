@@ -68,7 +68,7 @@ func (q *Queue) storeOnce(ctx context.Context, id string, d *delivery.Delivery) 
 	if err := q.closedError(); err != nil {
 		return err
 	}
-	m, err := q.once.message(id, d, nil)
+	m, err := shelve(q.once.prefix, id, d, nil, q.engine.layout.largest)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func TestWhatIsStoredThoughItsPublisherWasToldOtherwiseIsHandedOutOnce(t *testin
 		t.Run(name, func(t *testing.T) {
 			q := openIn(t, t.TempDir())
 			d := numbered("a", 0)
-			m, err := shelve(oncePrefix, "x", &d, nil)
+			m, err := shelve(oncePrefix, "x", &d, nil, maxDelivery)
 			if err != nil {
 				t.Fatal(err)
 			}

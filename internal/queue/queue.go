@@ -58,15 +58,19 @@ type Queue struct {
 	once    *shelf
 	dead    *writer
 	lease   *lease      // only on a cluster
-	lastSeq uint64      // of the stream of packs; the steward's
-	keeping atomic.Bool // this process hands out what waits on the shelves, and removes what all have processed
+	keeping atomic.Bool // this process is the keeper, as that of a queue of one's own always is
 	receive sync.Once
 	// receiving is closed by the first Receive.
 	receiving chan struct{}
 
 	closing sync.Once
 	closed  chan struct{} // closed by Close, first of all
-	purged  uint64        // the sequence up to which the stream is purged; the upkeep's, then Close's
+	broken  chan struct{} // closed when what this process knows of its streams is wrong
+
+	// The upkeep's, then Close's.
+	purged   uint64    // the sequence up to which the stream is purged
+	ends     [3]uint64 // of the streams of work, as far as they were seen
+	lostEnds int       // how often in a row one was seen to end before that
 
 	committer, reader, upkeeper, reporter, stewardship worker
 }
@@ -132,6 +136,7 @@ func newQueue(o Options, e *engine) *Queue {
 		closed:  make(chan struct{}),
 
 		receiving: make(chan struct{}),
+		broken:    make(chan struct{}),
 	}
 	q.retries = newShelf(q, retryPrefix, e.retry, 0)
 	q.once = newShelf(q, oncePrefix, e.once, cmp.Or(o.DeduplicateWindow, DefaultDeduplicateWindow))
@@ -177,6 +182,11 @@ func (q *Queue) Close() error {
 	return err
 }
 
+// Broken is closed when servers elsewhere have lost the end of a stream, as after a power loss of those that do not fsync, or when
+// one was restored. Then the process must end and start anew: what it knows of the stream is wrong. It is seen some seconds
+// after the servers are back.
+func (q *Queue) Broken() <-chan struct{} { return q.broken }
+
 // Healthy returns nil while deliveries can be stored and read. A queue that is only full is healthy.
 func (q *Queue) Healthy() error {
 	if err := q.closedError(); err != nil {
@@ -189,7 +199,7 @@ func (q *Queue) Healthy() error {
 	return q.engine.healthy()
 }
 
-// leaderless is how long there may be no keeper; an election of the servers and a lapse of the lease take 20 s.
+// leaderless is how long there may be no keeper: more than twice an election of the servers and a lapse of the lease.
 const leaderless = time.Minute
 
 // closedError returns ErrClosed after Close was called.
@@ -242,8 +252,12 @@ func (q *Queue) forgetProcessed() error {
 	if err == nil {
 		err = q.purge(ctx, 0, 1)
 	}
-	for _, s := range q.shelves() {
-		err = errors.Join(err, s.tidy(ctx, 1))
+	if errors.Is(err, errLostEnd) {
+		err = nil // that was said before, and nothing more may be removed
+	} else {
+		for _, s := range q.shelves() {
+			err = errors.Join(err, s.tidy(ctx, 1))
+		}
 	}
 	if q.lease != nil {
 		err = errors.Join(err, q.leave())

@@ -16,7 +16,8 @@ const (
 	fetchBeat = 2 * time.Second
 )
 
-// Receive returns the next delivery to process. It blocks until there is one, or returns the error of ctx, or ErrClosed.
+// Receive returns the next delivery to process. It blocks until there is one, or returns the error of ctx, or ErrClosed. On a
+// cluster the first call is what makes this process take deliveries, and the work of the keeper.
 func (q *Queue) Receive(ctx context.Context) (*Message, error) {
 	if err := q.closedError(); err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (q *Queue) take(msg jetstream.Msg) {
 		return
 	}
 	seq := meta.Sequence.Stream
-	if p, processed := q.window.find(seq, meta.Timestamp); p != nil {
+	if p, processed := q.window.find(seq); p != nil {
 		if processed {
 			q.ack(msg) // the first acknowledgement was lost
 		}
@@ -110,7 +111,7 @@ func (q *Queue) take(msg jetstream.Msg) {
 	}
 	deliveries, err := unpack(msg.Data())
 	namespace, _ := q.engine.layout.packNamespace(msg.Subject())
-	p := &readPack{msg: msg, seq: seq, stored: meta.Timestamp, namespace: namespace, size: len(msg.Data()) - 1, left: len(deliveries)}
+	p := &readPack{msg: msg, seq: seq, namespace: namespace, size: len(msg.Data()) - 1, left: len(deliveries)}
 	if err != nil {
 		q.refuse(p, err)
 		return
@@ -141,9 +142,7 @@ func (q *Queue) done(p *readPack) {
 	q.shares.done()
 	if q.window.done(p) {
 		q.shares.release(p.namespace, p.seq, p.size)
-		if q.window.current(p) {
-			q.ack(p.msg)
-		}
+		q.ack(p.msg)
 	}
 }
 

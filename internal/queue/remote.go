@@ -1,14 +1,11 @@
 package queue
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +24,8 @@ type Cluster struct {
 	// URL has the addresses of the servers, separated by commas, such as "nats://nats-0.nats:4222,nats://nats-1.nats:4222".
 	// Required.
 	URL string
-	// Credentials is a file with a user's JWT and seed, or with the seed of an NKey alone. It is read for each connection.
-	// Empty means that the servers ask for none.
+	// Credentials is a file with a user's JWT and seed, which are read for each connection, or with the seed of an NKey alone,
+	// which must stay that of the same key while the process runs. Empty means that the servers ask for none.
 	Credentials string
 	// TLSDir is a directory with ca.crt, and with tls.crt and tls.key where the servers ask for a certificate. Empty means
 	// what the URL says, and the authorities that the system trusts.
@@ -40,26 +37,20 @@ type Cluster struct {
 }
 
 const (
-	// remoteMaxBytes is what a queue on a cluster holds when nothing else is said. Its servers set aside three and a half
-	// times as much for the streams.
+	// remoteMaxBytes is what a queue on a cluster holds when nothing else is said; openStreams says how much its servers set
+	// aside.
 	remoteMaxBytes = 2 << 30
 	// leastPayload is the least that a message of the servers may hold; it is their default.
 	leastPayload = 1 << 20
-	// remotePacks is how many packs may be under way in all processes.
+	// remotePacks is how many packs may be under way in all processes: sixteen windows. The servers keep each in memory.
 	remotePacks = 16 * inboxDeliveries
 	defaultName = "hookstorm"
 	// defaultReplicas lets one server of three be lost.
 	defaultReplicas = 3
 	// syncTag is what a server must say of itself: a client cannot ask how it is configured, only how it is tagged.
 	syncTag = "sync:always"
-	// reconnectWait is the pause between two attempts to connect, and pingInterval how often a server is asked whether it
-	// still is there: twice without an answer is a no.
-	reconnectWait = 250 * time.Millisecond
-	pingInterval  = 2 * time.Second
 	// rememberTime is how long the servers know the id of a message: longer than it may be on its way. Each id takes memory.
 	rememberTime = 15 * time.Second
-	// flushTime is how long a server may take nothing of what is sent before another is tried.
-	flushTime = 4 * time.Second
 	// attemptTime bounds an attempt to open the queue, and openPause is the pause between two.
 	attemptTime = 15 * time.Second
 	openPause   = time.Second
@@ -97,13 +88,13 @@ func (o *Options) attempt(ctx context.Context, options []nats.Option) (*engine, 
 	e := &engine{maxBytes: cmp.Or(o.MaxBytes, remoteMaxBytes), layout: o.Cluster.layout()}
 	err := e.open(
 		func() error { return e.connect(o.Cluster.URL, options...) },
-		func() error { return e.fitPayload() },
+		func() error { return e.fitPayload(o.Log) },
 		func() error { return e.checkSync(limited, o.Cluster) },
 		func() error { return e.openStreams(limited) },
 		func() error { return e.openConsumer(limited) },
 		func() error { return e.openLease(limited) },
 		func() error { return e.reachStreams(limited) },
-		func() error { return e.findBacklog(limited) },
+		func() error { return e.checkFloor(limited, o.Log) },
 	)
 	if err == nil {
 		return e, nil
@@ -121,72 +112,12 @@ func (c *Cluster) layout() layout {
 	name := cmp.Or(c.Name, defaultName)
 	l := layout{
 		streamPrefix: strings.ToUpper(name) + "_", subjectPrefix: name + ".",
-		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, twice: true, remember: rememberTime, classes: true,
+		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, remember: rememberTime, shared: true,
 	}
 	if !c.AllowLazySync {
 		l.placement = &jetstream.Placement{Tags: []string{syncTag}}
 	}
 	return l
-}
-
-// options returns how to connect. Whenever that was done again, reconnected gets a token.
-func (c *Cluster) options(log logr.Logger, reconnected chan<- struct{}) ([]nats.Option, error) {
-	log = log.WithName("nats")
-	options := []nats.Option{
-		nats.Name("hookstorm"),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.PingInterval(pingInterval),
-		nats.FlusherTimeout(flushTime),
-		nats.ReconnectOnFlusherError(),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended
-		nats.ReconnectBufSize(-1),   // what cannot be sent now must fail now, and not be sent when its sender has left
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Error(err, "the connection is lost and will be made again")
-			}
-		}),
-		nats.ReconnectHandler(func(conn *nats.Conn) {
-			log.Info("connected again", "server", conn.ConnectedServerName())
-			signal(reconnected)
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error(err, "the connection reports an error") }),
-	}
-	if c.Credentials != "" {
-		login, err := credentials(c.Credentials)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, login)
-	}
-	if c.TLSDir == "" {
-		return options, nil
-	}
-	authorities := filepath.Join(c.TLSDir, "ca.crt")
-	if _, err := os.Stat(authorities); err != nil {
-		return nil, fmt.Errorf("reading the authorities for NATS: %w", err)
-	}
-	options = append(options, nats.RootCAs(authorities))
-	if _, err := os.Stat(filepath.Join(c.TLSDir, "tls.crt")); err == nil {
-		options = append(options, nats.ClientCert(filepath.Join(c.TLSDir, "tls.crt"), filepath.Join(c.TLSDir, "tls.key")))
-	}
-	return options, nil
-}
-
-// credentials returns how to log in with what a file holds.
-func credentials(file string) (nats.Option, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for NATS: %w", err)
-	}
-	if bytes.Contains(content, []byte("NATS USER JWT")) {
-		return nats.UserCredentials(file), nil
-	}
-	login, err := nats.NkeyOptionFromSeed(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for NATS in %s: neither a user's JWT nor an NKey's seed: %w", file, err)
-	}
-	return login, nil
 }
 
 // reachStreams returns when what is published arrives: a server hears only a moment later of streams that are new or that
@@ -214,13 +145,16 @@ func (e *engine) reachStreams(ctx context.Context) error {
 }
 
 // errSmallPayload says that the servers take only small messages.
-var errSmallPayload = errors.New("NATS takes messages")
+var errSmallPayload = errors.New("NATS takes only small messages")
 
 // fitPayload finds out how large a delivery may be.
-func (e *engine) fitPayload() error {
+func (e *engine) fitPayload(log logr.Logger) error {
 	most := e.conn.MaxPayload()
 	if most < leastPayload {
-		return fmt.Errorf("%w of %d bytes: set max_payload to 1MB at least, better to 8MB", errSmallPayload, most)
+		return fmt.Errorf("%w, of at most %d bytes: set max_payload to 1MB at least, better to 8MB", errSmallPayload, most)
+	}
+	if most < maxPayload {
+		log.Info("NATS takes smaller messages than webhooks may allow; larger bodies are answered 413", "maxPayload", most)
 	}
 	e.layout.largest = min(e.layout.largest, int(most)-messageSlack)
 	return nil
@@ -278,8 +212,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w (%w)", errLazyServer, err)
 	case api.ErrorCode == codeNoStorage, api.ErrorCode == codeAccountStorage,
 		api.ErrorCode == codeNoPeers && strings.Contains(api.Description, "storage"):
-		return fmt.Errorf("%w: give NATS more storage, or lower --queue-max-bytes, of which it sets aside three and a half times "+
-			"as much", err)
+		return fmt.Errorf("%w: give NATS more storage (max_file_store in docs/operating.md), or lower --queue-max-bytes", err)
 	case api.ErrorCode == codeNoPeers:
 		return fmt.Errorf("%w: as many servers are needed as --nats-replicas says", err)
 	case api.ErrorCode == codeNoReplicas:

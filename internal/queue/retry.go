@@ -30,7 +30,7 @@ func (q *Queue) postpone(ctx context.Context, id string, at time.Time, d *delive
 	if err := q.closedError(); err != nil {
 		return err
 	}
-	m, err := q.retries.message(id, d, progress)
+	m, err := shelve(q.retries.prefix, id, d, progress, q.engine.layout.largest)
 	if err != nil {
 		return err
 	}

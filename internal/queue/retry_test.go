@@ -163,6 +163,10 @@ func postponeUntilFull(t *testing.T, q *Queue, namespace string) int {
 func TestPostponingRefusesWhatItCannotStore(t *testing.T) {
 	q := openIn(t, t.TempDir())
 	largest := sized("a", 0, maxDelivery-1024)
+	largest = sized("a", 0, maxDelivery-1024+maxDelivery-len(largest.Append(nil))) // exactly
+	if n := len(largest.Append(nil)); n != maxDelivery {
+		t.Fatalf("the largest has %d bytes, want %d", n, maxDelivery)
+	}
 	if err := q.Postpone(t.Context(), "largest", time.Now(), largest, make([]byte, maxProgress)); err != nil {
 		t.Fatalf("postponing the largest: %v", err)
 	}
@@ -299,7 +303,7 @@ func TestARetryThatWasStoredUnnoticedComes(t *testing.T) {
 	due := time.Now().Add(300 * time.Millisecond)
 	postpone(t, q, "a", 0, due, "noticed")
 	d := numbered("a", 0)
-	m, err := shelve(retryPrefix, idOf("a", 0), &d, []byte("stored after a timeout"))
+	m, err := shelve(retryPrefix, idOf("a", 0), &d, []byte("stored after a timeout"), maxDelivery)
 	if err != nil {
 		t.Fatalf("encoding: %v", err)
 	}

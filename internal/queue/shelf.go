@@ -3,16 +3,12 @@ package queue
 import (
 	"context"
 	"errors"
-	"math"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/hookstorm/hookstorm/internal/delivery"
 )
 
 const (
@@ -35,7 +31,7 @@ type shelf struct {
 	keep    time.Duration // for how long after storing the subject of a delivery that is done stays taken; zero: not at all
 	horizon horizon
 	marks   marks
-	loaded  chan struct{} // closed when all that the stream held is known
+	loaded  chan struct{} // closed when all that the stream held is known, or cannot be read
 	removed []uint64      // sequences to be removed, oldest first; the upkeep's, then Close's
 
 	// removing is held while messages are removed by the lowest sequence that must stay: nothing may be forgotten meanwhile.
@@ -86,29 +82,14 @@ func (s *shelf) stop() {
 // forget ends a term: another process hands out what waits from now on.
 func (s *shelf) forget() {
 	s.stop()
-	s.unlearn(math.MaxUint64)
-}
-
-// unlearn forgets what is known of the stream, and of what is to be removed all after a sequence.
-func (s *shelf) unlearn(last uint64) {
 	s.removing.Lock()
 	defer s.removing.Unlock()
-	s.slips.clear(last)
+	s.slips.clear()
 	s.marks.clear()
 	s.horizon.clear()
-	s.removed = slices.DeleteFunc(s.removed, func(seq uint64) bool { return seq > last })
 }
 
 func (s *shelf) name() string { return s.stream.CachedInfo().Config.Name }
-
-// message makes the message of a delivery.
-func (s *shelf) message(id string, d *delivery.Delivery, progress []byte) (*nats.Msg, error) {
-	m, err := shelve(s.prefix, id, d, progress)
-	if err == nil && len(m.Data)-len(progress) > s.writer.layout.largest {
-		return nil, ErrTooLarge
-	}
-	return m, err
-}
 
 // store stores m and returns when the shelf knows of it, in a queue of one's own. The caller has reserved its size with the
 // overhead and gives that back: the shelf counts what it knows.
@@ -142,7 +123,7 @@ func shelfNamespace(subject string) string {
 	return before[strings.LastIndexByte(before, '.')+1:]
 }
 
-// handOut is the shelf's goroutine: it hands out what is due.
+// handOut is a goroutine of the shelf: it hands out what is due.
 func (s *shelf) handOut(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !s.queue.mayHandOut() {
@@ -206,9 +187,11 @@ func (s *shelf) lose(ctx context.Context, n *slip) {
 		s.later(n)
 		return
 	}
-	switch lost := s.slips.lost(n) && err != nil; {
+	lost := s.slips.lost(n) && err != nil
+	switch {
 	case lost && shared:
-		s.queue.log.Info("a delivery is not in the queue any more; another process may have done it", "subject", n.subject, "sequence", n.seq)
+		s.queue.log.Info("a delivery is not in the queue any more; another process may have done it",
+			"subject", n.subject, "sequence", n.seq)
 	case lost:
 		s.queue.log.Error(err, "a delivery is not in the queue any more", "subject", n.subject, "sequence", n.seq)
 	}

@@ -22,19 +22,19 @@ const (
 	maxID = 192
 )
 
-// shelve makes the message of a delivery.
-func shelve(prefix, id string, d *delivery.Delivery, progress []byte) (*nats.Msg, error) {
+// shelve makes the message of a delivery, of which the encoding has at most largest bytes.
+func shelve(prefix, id string, d *delivery.Delivery, progress []byte, largest int) (*nats.Msg, error) {
 	if err := errors.Join(checkNamespace(d.Namespace), checkID(id)); err != nil {
 		return nil, err
 	}
-	if len(d.Payload) > maxDelivery || len(progress) > maxProgress {
+	if len(d.Payload) > largest || len(progress) > maxProgress {
 		return nil, ErrTooLarge
 	}
 	b := make([]byte, 0, 1+binary.MaxVarintLen64+len(progress)+keptBuffer/64+len(d.Payload))
 	b = binary.AppendUvarint(append(b, shelfFormat), uint64(len(progress)))
 	start := len(b) + len(progress)
 	b = d.Append(append(b, progress...))
-	if len(b)-start > maxDelivery {
+	if len(b)-start > largest {
 		return nil, ErrTooLarge
 	}
 	return &nats.Msg{Subject: prefix + d.Namespace + "." + id, Header: make(nats.Header), Data: b}, nil

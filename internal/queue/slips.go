@@ -121,8 +121,8 @@ func (s *slips) done(n *slip, delivery string) {
 	}
 }
 
-// settle gives up the slip of a subject that is taken by a mark since: another process has done it.
-func (s *slips) settle(subject string, seq uint64) (void *slip) {
+// overtake gives up the slip of a subject that is taken by a mark since: another process has done it.
+func (s *slips) overtake(subject string, seq uint64) (void *slip) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.newest[subject]
@@ -208,11 +208,10 @@ func (s *slips) sizes() (sizes map[string]int64, n int64) {
 	return sizes, int64(len(s.newest))
 }
 
-// clear forgets what waits, and of what is done all after a sequence.
-func (s *slips) clear(last uint64) {
+// clear forgets what waits.
+func (s *slips) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.finished = slices.DeleteFunc(s.finished, func(f finishedSlip) bool { return f.seq > last })
 	maps.DeleteFunc(s.newest, func(_ string, n *slip) bool { return !n.handed })
 	s.waiting, s.turns, s.waits = make(map[string]*slipHeap), nil, 0
 }

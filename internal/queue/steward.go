@@ -91,7 +91,7 @@ func (q *Queue) keep() {
 	}
 }
 
-// yield ends it.
+// yield ends the work of the keeper.
 func (q *Queue) yield() {
 	q.keeping.Store(false)
 	for _, s := range q.shelves() {
@@ -120,12 +120,6 @@ func (q *Queue) measure(ctx context.Context, held map[string]int64, waiting int6
 	if err != nil {
 		return fmt.Errorf("measuring: %w", err)
 	}
-	if state.LastSeq < q.lastSeq {
-		q.log.Error(nil, "the servers have lost the end of a stream", "stream", q.engine.layout.stream(inboxStream),
-			"lastSequence", state.LastSeq, "before", q.lastSeq)
-		q.window.rewind(state.LastSeq)
-	}
-	q.lastSeq = state.LastSeq
 	if held == nil {
 		held = make(map[string]int64)
 	}
@@ -151,7 +145,7 @@ func (q *Queue) leave() error {
 func (q *Queue) giveBack() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	held, _ := q.window.read()
+	held, _ := q.window.split()
 	for _, p := range held {
 		if err := p.msg.Nak(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 			return fmt.Errorf("giving back a pack: %w", err)

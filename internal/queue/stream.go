@@ -92,18 +92,32 @@ func (e *engine) openConsumer(ctx context.Context) error {
 // acknowledged. The reset also forgets acknowledgements above the floor; what they stand for is gone from the stream after a
 // clean close, and comes again after a kill.
 func (e *engine) resetConsumer(ctx context.Context, log logr.Logger) error {
-	var err error
-	floor := e.consumer.CachedInfo().AckFloor.Stream
-	if last := e.stream.CachedInfo().State.LastSeq; floor > last {
-		// Otherwise what is published next would be taken for processed.
+	if err := e.checkFloor(ctx, log); err != nil {
+		return err
+	}
+	if _, err := e.stream.ResetConsumer(ctx, consumerName); err != nil {
+		return fmt.Errorf("resetting consumer %s: %w", consumerName, err)
+	}
+	return nil
+}
+
+// checkFloor has all packs handed out again where the stream ends before what was processed: otherwise what is published next
+// would be taken for processed.
+func (e *engine) checkFloor(ctx context.Context, log logr.Logger) error {
+	floor, err := e.ackFloor(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := e.stream.Info(ctx) // after the floor, which others may raise
+	if err != nil {
+		return fmt.Errorf("asking for the end of the stream: %w", err)
+	}
+	if last := info.State.LastSeq; floor > last {
 		log.Error(nil, "the stream is older than what was processed; its files are damaged or were restored",
 			"lastSequence", last, "processed", floor)
-		_, err = e.stream.ResetConsumerToSequence(ctx, consumerName, 1)
-	} else {
-		_, err = e.stream.ResetConsumer(ctx, consumerName)
-	}
-	if err != nil {
-		return fmt.Errorf("resetting consumer %s: %w", consumerName, err)
+		if _, err := e.stream.ResetConsumerToSequence(ctx, consumerName, 1); err != nil {
+			return fmt.Errorf("resetting consumer %s: %w", consumerName, err)
+		}
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ func (q *Queue) removeProcessed(ctx context.Context) error {
 		return err
 	}
 	err := q.purge(ctx, stragglerAge, stragglerPart)
+	if errors.Is(err, errLostEnd) {
+		return err
+	}
 	for _, s := range q.shelves() {
 		err = errors.Join(err, s.tidy(ctx, stragglerPart))
 	}
@@ -58,6 +61,11 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 	if err != nil {
 		return err
 	}
+	if q.engine.shared() {
+		if err := q.checkEnds(ctx, floor); err != nil {
+			return err
+		}
+	}
 	if floor > q.purged {
 		if err := q.engine.purgeThrough(ctx, floor); err != nil {
 			return err
@@ -71,6 +79,34 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 		}
 		q.window.drop(seq)
 	}
+	return nil
+}
+
+// errLostEnd says that the servers have lost the end of a stream, and will give its sequences to others.
+var errLostEnd = errors.New("the servers have lost the end of a stream")
+
+// lostEndTimes is how often in a row a stream must end before it ended: a server that has just become its leader may be behind.
+const lostEndTimes = 5
+
+// checkEnds fails when a stream ends before it ended, or before what is processed. What this process knows of sequences is
+// wrong then: it removes nothing more, and the queue is broken.
+func (q *Queue) checkEnds(ctx context.Context, floor uint64) error {
+	q.ends[0] = max(q.ends[0], floor)
+	for i, stream := range []jetstream.Stream{q.engine.stream, q.engine.retry, q.engine.once} {
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("asking for the end of a stream: %w", err)
+		}
+		if info.State.LastSeq >= q.ends[i] {
+			q.ends[i] = info.State.LastSeq
+			continue
+		}
+		if q.lostEnds++; q.lostEnds == lostEndTimes {
+			close(q.broken)
+		}
+		return fmt.Errorf("%w: %s ends at %d, and ended at %d", errLostEnd, info.Config.Name, info.State.LastSeq, q.ends[i])
+	}
+	q.lostEnds = 0
 	return nil
 }
 
@@ -110,7 +146,7 @@ func (q *Queue) report(ctx context.Context) {
 // reportProgress says which packs are in progress. To servers elsewhere it says again which are processed: what it said while
 // none was there is lost.
 func (q *Queue) reportProgress() error {
-	held, processed := q.window.read()
+	held, processed := q.window.split()
 	for _, p := range held {
 		if err := p.msg.InProgress(); err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 			return err

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,7 +52,6 @@ func (m *Message) Done() {
 type readPack struct {
 	msg       jetstream.Msg
 	seq       uint64
-	stored    time.Time // by the server's clock
 	namespace string
 	size      int // of its deliveries
 	left      int // deliveries that are not done; guarded by the window's mutex
@@ -88,16 +86,12 @@ func (w *window) fits() int {
 	return min((inboxDeliveries-w.deliveries)/packDeliveries, (windowBytes-w.bytes)/maxPayload)
 }
 
-// find returns the pack of this sequence that was stored then, if it was read before, and whether it is processed. Servers that
-// lost the end of a stream give its sequences to others.
-func (w *window) find(seq uint64, stored time.Time) (p *readPack, processed bool) {
+// find returns the pack of this sequence if it was read before, and whether it is processed.
+func (w *window) find(seq uint64) (p *readPack, processed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p = w.packs[seq]
-	if p == nil || !p.stored.Equal(stored) {
-		return nil, false
-	}
-	return p, p.left == 0
+	return p, p != nil && p.left == 0
 }
 
 // add takes in a pack and its messages.
@@ -156,8 +150,8 @@ func (w *window) done(p *readPack) bool {
 	return last
 }
 
-// read returns the packs that are held and not processed, and those that are processed and maybe not acknowledged.
-func (w *window) read() (held, processed []*readPack) {
+// split returns the packs that are held and not processed, and those that are processed and maybe not acknowledged.
+func (w *window) split() (held, processed []*readPack) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range w.packs {
@@ -168,20 +162,6 @@ func (w *window) read() (held, processed []*readPack) {
 		}
 	}
 	return held, processed
-}
-
-// rewind forgets the processed packs after a sequence, which others will have.
-func (w *window) rewind(last uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	maps.DeleteFunc(w.packs, func(seq uint64, p *readPack) bool { return seq > last && p.left == 0 })
-}
-
-// current reports whether p is what its sequence stands for.
-func (w *window) current(p *readPack) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.packs[p.seq] == p
 }
 
 // anyPack returns one of the packs, or nil when there is none.

@@ -67,7 +67,7 @@ func (w *writer) write(ctx context.Context, m *nats.Msg) (uint64, error) {
 	limited, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	alone := m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != "" // one that is refused would take its batch with it
-	if !w.layout.twice {
+	if !w.layout.shared {
 		return w.try(ctx, limited, m, alone)
 	}
 	m.Header.Set(jetstream.MsgIDHeader, rand.Text())
