@@ -85,8 +85,9 @@ func (q *Queue) purge(ctx context.Context, age time.Duration, part int) error {
 // errLostEnd says that the servers have lost the end of a stream, and will give its sequences to others.
 var errLostEnd = errors.New("the servers have lost the end of a stream")
 
-// lostEndTimes is how often in a row a stream must end before it ended: a server that has just become its leader may be behind.
-const lostEndTimes = 5
+// lostEndTimes is how often in a row, once a second, a stream must end before it ended: a server that is cut off takes itself for
+// the leader for 10 s.
+const lostEndTimes = 15
 
 // checkEnds fails when a stream ends before it ended, or before what is processed. What this process knows of sequences is
 // wrong then: it removes nothing more, and the queue is broken.
@@ -106,7 +107,9 @@ func (q *Queue) checkEnds(ctx context.Context, floor uint64) error {
 		}
 		return fmt.Errorf("%w: %s ends at %d, and ended at %d", errLostEnd, info.Config.Name, info.State.LastSeq, q.ends[i])
 	}
-	q.lostEnds = 0
+	if q.lostEnds < lostEndTimes { // a queue that is broken stays so
+		q.lostEnds = 0
+	}
 	return nil
 }
 
