@@ -97,7 +97,8 @@ func (c *Cluster) login() ([]nats.Option, error) {
 	}
 	login, err := nats.NkeyOptionFromSeed(c.Credentials)
 	if err != nil {
-		return nil, fmt.Errorf("reading the credentials for NATS in %s: neither a user's JWT nor an NKey's seed: %w", c.Credentials, err)
+		return nil, fmt.Errorf("reading the credentials for NATS in %s: neither a user's JWT nor an NKey's seed: %w",
+			c.Credentials, err)
 	}
 	return []nats.Option{login}, nil
 }

@@ -8,9 +8,10 @@
 //
 // Receive hands out what is stored, namespaces in turn, out of a window that is read ahead, and Message.Done says that a
 // delivery is processed. A pack is acknowledged when all its deliveries are done, and removed from the disk later. In a
-// queue of one's own each delivery is handed out once between Open and Close. After a clean Close exactly what was not done is handed out again, at
-// the next Open at once; after a kill that is joined by what was processed last: deliveries arrive at least once. No order is
-// promised, though the deliveries of one namespace are handed out in the order in which they were stored.
+// queue of one's own each delivery is handed out once between Open and Close. After a clean Close exactly what was not done is
+// handed out again, at the next Open at once; after a kill that is joined by what was processed last: deliveries arrive at
+// least once. No order is promised, though the deliveries of one namespace are handed out in the order in which they were
+// stored.
 //
 // What must go on later is postponed, what must not be stored twice is published once. Both lie on a shelf: a stream with one
 // message and one subject for each delivery, the last of which counts, and a list in memory of what is due when, which

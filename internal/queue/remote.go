@@ -112,7 +112,8 @@ func (c *Cluster) layout() layout {
 	name := cmp.Or(c.Name, defaultName)
 	l := layout{
 		streamPrefix: strings.ToUpper(name) + "_", subjectPrefix: name + ".",
-		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks, patience: publishTime / 2, remember: rememberTime, shared: true,
+		largest: maxDelivery, replicas: cmp.Or(c.Replicas, defaultReplicas), packs: remotePacks,
+		patience: publishTime / 2, remember: rememberTime, shared: true,
 	}
 	if !c.AllowLazySync {
 		l.placement = &jetstream.Placement{Tags: []string{syncTag}}
